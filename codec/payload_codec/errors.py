@@ -18,4 +18,4 @@ class NotOurs(PayloadCodecError):
 
 
 class LimitExceeded(PayloadCodecError):
-    """Too many nested codecs, or more decompressed bytes than allowed."""
+    """Too many nested codecs, decompressed bytes or fields. The message is a sentence that callers may show."""

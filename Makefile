@@ -1,0 +1,52 @@
+# Everything a person needs: make run, make test, make demo. The rest serves development.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8888
+export PORT
+
+.PHONY: help run test demo lint format bench clean
+
+help:
+	@echo "make run    serve at http://localhost:$(PORT), set up at the first start"
+	@echo "make test   all tests, on SQLite and PostgreSQL, with the real Temporal and a real browser"
+	@echo "make demo   see it work: Temporal, its Web UI, a Worker that encrypts, and this server"
+	@echo "make lint   ruff, mypy, import contracts, migrations, deployment checks"
+	@echo "make format ruff's formatter"
+
+$(VENV)/run.stamp: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: $(VENV)/run.stamp
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py bootstrap
+	@exec $(BIN)/python manage.py serve
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests --ignore=tests/e2e
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest tests --ignore=tests/e2e
+	$(BIN)/python -m pytest tests/e2e
+
+demo: $(VENV)/dev.stamp
+	@exec $(BIN)/python -m demo
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class CodecConfig(AppConfig):
+    name = "codec"
+    verbose_name = "Access"
+
+    def ready(self) -> None:
+        from codec import checks, people  # noqa: F401, PLC0415  registers system checks and signal receivers
+
+
+class CodecAdminConfig(AdminConfig):
+    default_site = "codec.admin_site.CodecAdminSite"

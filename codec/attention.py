@@ -1,0 +1,75 @@
+"""What an administrator should look at, as sentences for the admin's start page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Count, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from codec.models import Grant
+from keys.audit import Outcome
+from keys.errors import VaultUnavailable
+from keys.models import AuditRecord, KeyVersion, Namespace
+from keys.selftest import check_kek
+
+OLD_KEY = timedelta(days=90)
+RECENT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One sentence, with the page where something can be done about it. `urgent` ones stand first."""
+
+    text: str
+    url: str
+    urgent: bool = False
+
+
+def attention() -> list[Item]:
+    return sorted(_items(), key=lambda item: not item.urgent)
+
+
+def _items() -> Iterator[Item]:
+    yield from _kek()
+    yield from _namespaces()
+    yield from _grants()
+    yield from _refused()
+
+
+def _kek() -> Iterator[Item]:
+    try:
+        check_kek()
+    except VaultUnavailable as error:
+        yield Item(f"The key encryption key does not work, so nothing can be decoded. {error}", "", urgent=True)
+
+
+def _namespaces() -> Iterator[Item]:
+    for namespace in Namespace.objects.filter(retired_at=None):
+        url = reverse("admin:keys_namespace_change", args=[namespace.pk])
+        primary = KeyVersion.objects.filter(namespace=namespace, is_primary=True).first()
+        if primary is None:
+            yield Item(f"{namespace} has no primary key: nothing can be encoded there.", url, urgent=True)
+        elif primary.created_at < timezone.now() - OLD_KEY:
+            yield Item(f"The primary key of {namespace} is older than {OLD_KEY.days} days. Rotate it.", url)
+
+
+def _grants() -> Iterator[Item]:
+    idle = Namespace.objects.annotate(in_force=Count("grants", filter=Q(grants__revoked_at=None)))
+    for namespace in idle.filter(in_force=0, retired_at=None):
+        yield Item(f"Nobody may decode in {namespace} yet. Give the first grant.", reverse("admin:codec_grant_add"))
+    disabled = Grant.objects.filter(revoked_at=None, user__is_active=False).count()
+    if disabled:
+        yield Item(
+            f"{disabled} grant(s) belong to disabled users. Revoke what is not needed.",
+            reverse("admin:codec_grant_changelist"),
+        )
+
+
+def _refused() -> Iterator[Item]:
+    since = timezone.now() - RECENT
+    denied = AuditRecord.objects.filter(at__gte=since, outcome=Outcome.DENIED, action__startswith="payload:").count()
+    if denied:
+        url = f"{reverse('admin:keys_auditrecord_changelist')}?outcome={Outcome.DENIED}"
+        yield Item(f"{denied} codec request(s) were denied in the last 24 hours.", url)

@@ -1,0 +1,51 @@
+"""The use case behind POST /decode: authorise, read, decode, record. All payloads or none."""
+
+from temporalio.api.common.v1 import Payload
+
+from codec.authorization import authorize_decode
+from codec.codec_call import CodecCall, Entry, permitted_namespace, recorded
+from codec.errors import NotAllowed, TooLarge, Unavailable, Undecodable
+from codec.limits import decoding_limits
+from codec.payload_codec.chain import Decoder
+from codec.payload_codec.errors import LimitExceeded, PayloadCodecError
+from keys.audit import AuditAction
+from keys.errors import VaultUnavailable
+from keys.keyring import Keyring
+from keys.models import Namespace
+
+
+def decode_payloads(call: CodecCall) -> list[Payload]:
+    """Return the plaintext payloads, in order, after the record of it is committed.
+
+    Where the namespace says so, a denied caller gets the payloads back as they came; that, too, is recorded as denied.
+    Raises NotAllowed, RateLimited, MalformedBody, TooLarge, Undecodable, Unavailable.
+    """
+    try:
+        with recorded(AuditAction.PAYLOAD_DECODED, call) as entry:
+            namespace = permitted_namespace(call, authorize_decode)
+            payloads = call.read()
+            entry.count_payloads(payloads)
+            return _decode(payloads, namespace, entry)
+    except NotAllowed:
+        if not _returns_encoded(call.namespace):
+            raise
+        return call.read()
+
+
+def _decode(payloads: list[Payload], namespace: Namespace, entry: Entry) -> list[Payload]:
+    decoder = Decoder(Keyring(namespace), decoding_limits())
+    try:
+        return [decoder.decode(payload) for payload in payloads]
+    except LimitExceeded as error:
+        raise TooLarge(str(error)) from error
+    except PayloadCodecError as error:
+        raise Undecodable from error
+    except VaultUnavailable as error:
+        raise Unavailable(reason="kek_unavailable") from error
+    finally:
+        entry.count_keys([opening.key_label for opening in decoder.openings])
+
+
+def _returns_encoded(name: str) -> bool:
+    choice = Namespace.DeniedDecode.RETURN_ENCODED
+    return Namespace.objects.filter(name=name, denied_decode=choice).exists()

@@ -1,0 +1,103 @@
+"""What every codec endpoint does around its view: the browser rules before it, the one error map after it."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from codec import refusals
+from codec.callers import in_bearer_mode
+from codec.errors import (
+    CodecError,
+    HttpsRequired,
+    NamespaceMissing,
+    NotSignedIn,
+    OriginRefused,
+    Unavailable,
+    WrongMediaType,
+    WrongMethod,
+)
+
+View = Callable[[HttpRequest], HttpResponse]
+
+BEFORE_CALLER_IS_KNOWN = (WrongMethod, WrongMediaType, HttpsRequired, OriginRefused, NamespaceMissing, NotSignedIn)
+
+
+def codec_endpoint(view: View) -> View:
+    """Make `view` an endpoint of the codec protocol. Exempt from CSRF tokens because of check_browser_rules."""
+
+    @csrf_exempt
+    @wraps(view)
+    def endpoint(request: HttpRequest) -> HttpResponse:
+        try:
+            check_browser_rules(request)
+            response = view(request)
+        except BEFORE_CALLER_IS_KNOWN as error:
+            refusals.count(request, error.reason)
+            response = problem(request, error)
+        except CodecError as error:
+            response = problem(request, error)
+        except DatabaseError:
+            response = problem(request, Unavailable())
+        return seal(response)
+
+    return endpoint
+
+
+def check_browser_rules(request: HttpRequest) -> None:
+    """Refuse what a page of another site could make a browser send. Runs before body and session are looked at.
+
+    Together these rules are the protection against cross-site request forgery: only a request that the browser
+    has preflighted for a configured origin passes, or one that carries its credential in a header.
+    Raises WrongMethod, WrongMediaType, HttpsRequired, OriginRefused.
+    """
+    if request.method != "POST":
+        raise WrongMethod
+    if not _is_json(request.META.get("CONTENT_TYPE", "")):
+        raise WrongMediaType
+    if settings.HTTPS and not request.is_secure():
+        raise HttpsRequired
+    origin = request.headers.get("Origin")
+    if origin is None and not in_bearer_mode(request):
+        raise OriginRefused("A request with a session cookie must come from a configured Web UI origin.")
+    if origin is not None and origin not in settings.CODEC_UI_ORIGINS:
+        raise OriginRefused
+    if request.headers.get("Sec-Fetch-Mode", "cors") != "cors":
+        raise OriginRefused(reason="fetch_mode_refused")
+
+
+def problem(request: HttpRequest, error: CodecError) -> HttpResponse:
+    """Return the error as application/problem+json (RFC 9457)."""
+    body = {
+        "title": HTTPStatus(error.status).phrase,
+        "status": int(error.status),
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request.META.get("REQUEST_ID", ""),
+    }
+    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
+    if isinstance(error, WrongMethod):
+        response["Allow"] = "POST, OPTIONS"
+    if isinstance(error, NotSignedIn):
+        response["WWW-Authenticate"] = f'CodecSession login="{settings.CODEC_PUBLIC_URL}/login/"'
+    return response
+
+
+def seal(response: HttpResponse) -> HttpResponse:
+    """Keep an answer of the protocol out of caches and out of the renderer."""
+    response["Cache-Control"] = "no-store"
+    response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    return response
+
+
+def _is_json(content_type: str) -> bool:
+    media_type, _, parameter = content_type.partition(";")
+    if media_type.strip().lower() != "application/json":
+        return False
+    return parameter.strip().lower() in {"", "charset=utf-8", 'charset="utf-8"'}

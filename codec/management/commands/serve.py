@@ -1,0 +1,42 @@
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+
+from keys.command import VaultCommand
+from keys.selftest import check_kek
+
+
+class Command(VaultCommand):
+    help = "Serve. One process, bound to this machine for an http CODEC_PUBLIC_URL."
+
+    def run(self, **options: Any) -> None:
+        check_kek()
+        self._say_where()
+        uvicorn.run(
+            "codecsite.asgi:application",
+            host=settings.CODEC_BIND,
+            port=settings.PORT,
+            http="httptools",
+            loop="uvloop",
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,  # codec.request_facts decides which forwarded addresses count
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            limit_concurrency=settings.CODEC_MAX_CONNECTIONS,
+            ssl_certfile=settings.CODEC_TLS_CERTIFICATE or None,
+            ssl_keyfile=settings.CODEC_TLS_PRIVATE_KEY or None,
+        )
+
+    def _say_where(self) -> None:
+        url = settings.CODEC_PUBLIC_URL
+        self.stdout.write(
+            f"\n  Sign in         {url}/login/\n"
+            f"  Administration  {url}/admin/\n\n"
+            f"  In the Temporal Web UI (at {', '.join(settings.CODEC_UI_ORIGINS)}), click the glasses icon and enter\n"
+            f"    Codec Server browser endpoint        {url}\n"
+            f"    Include cross-origin credentials     on\n"
+        )
+        self.stdout.flush()

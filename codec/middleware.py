@@ -1,0 +1,43 @@
+"""Middleware of the door: refuse what intake found wrong, and say who acts."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from codec import request_facts
+from codec.errors import BadTransport, BodyTooSlow, CodecError, Unavailable
+from codec.http import problem, seal
+from keys import actor
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+TRANSPORT_ERRORS: dict[str, type[CodecError]] = {
+    "bad_headers": BadTransport,
+    "body_too_slow": BodyTooSlow,
+    "busy": Unavailable,
+}
+
+
+def refuse_bad_transport(get_response: GetResponse) -> GetResponse:
+    """Answer a request that codecsite.intake has marked as refused; it stands after CORS, so the UI can read it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        refusal = request.META.get("asgi.scope", {}).get("codec.refusal")
+        if refusal is None:
+            return get_response(request)
+        return seal(problem(request, TRANSPORT_ERRORS[refusal]()))
+
+    return middleware
+
+
+def audit_actor(get_response: GetResponse) -> GetResponse:
+    """Tell keys.actor who acts, for the writers of audit records that are not told. Asked only when one writes."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        actor.set_current(lambda: request_facts.person(request))
+        try:
+            return get_response(request)
+        finally:
+            actor.set_current(None)
+
+    return middleware

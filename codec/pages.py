@@ -1,0 +1,43 @@
+"""The pages for people: sign in, and the page that says what they may read."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from codec.grants import grants_in_force
+from codec.models import User
+from codec.return_to import safe_target
+
+
+class SignInView(LoginView):
+    """/login/: sends a person back to the Web UI that `next` names, at once when already signed in."""
+
+    template_name = "codec/login.html"
+    redirect_authenticated_user = True
+
+    def get_redirect_url(self) -> str:  # type: ignore[override]  # the stubs describe a later Django
+        return safe_target(self.request.POST.get("next", self.request.GET.get("next", ""))) or ""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(returns_to_ui=self.get_redirect_url().startswith("http"), **kwargs)
+
+
+@never_cache
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    assert isinstance(request.user, User)  # noqa: S101  login_required has seen to it
+    context = {"grants": grants_in_force(request.user), "ui_origins": settings.CODEC_UI_ORIGINS}
+    return render(request, "codec/home.html", context)
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that this process serves. Touches nothing else."""
+    return HttpResponse("ok\n", content_type="text/plain")

@@ -1,0 +1,58 @@
+"""The codec protocol over HTTP: read, authenticate, call the use case, write. Nothing else."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from temporalio.api.common.v1 import Payload
+
+from codec import callers, request_facts, wire
+from codec.codec_call import CodecCall
+from codec.decoding import decode_payloads
+from codec.downloading import download_payloads
+from codec.encoding import encode_payloads
+from codec.errors import MalformedBody, TooLarge
+from codec.http import codec_endpoint
+from codec.limits import wire_limits
+
+
+@codec_endpoint
+def decode(request: HttpRequest) -> HttpResponse:
+    payloads = decode_payloads(_read_call(request))
+    readable = request.GET.get("readable", "").lower() == "true"
+    return _answer(wire.write_readable(payloads) if readable else wire.write_payloads(payloads))
+
+
+@codec_endpoint
+def encode(request: HttpRequest) -> HttpResponse:
+    return _answer(wire.write_payloads(encode_payloads(_read_call(request, refuse_unknown_fields=True))))
+
+
+@codec_endpoint
+def download(request: HttpRequest) -> HttpResponse:
+    return _answer(wire.write_payloads(download_payloads(_read_call(request))))
+
+
+def _read_call(request: HttpRequest, *, refuse_unknown_fields: bool = False) -> CodecCall:
+    bearer = callers.in_bearer_mode(request)
+    namespace = wire.read_namespace(request.headers.get("X-Namespace"), request.path_info, has_authorization=bearer)
+    principal = callers.authenticate(request)
+
+    def read() -> list[Payload]:
+        body = _read_body(request)
+        return wire.parse_payloads(body, limits=wire_limits(), refuse_unknown_fields=refuse_unknown_fields)
+
+    return CodecCall(
+        principal=principal, actor=request_facts.caller(request, principal), namespace=namespace, read=read
+    )
+
+
+def _read_body(request: HttpRequest) -> bytes:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.CODEC_MAX_BODY_BYTES:
+        raise TooLarge(f"The body is larger than {settings.CODEC_MAX_BODY_BYTES} bytes.")
+    try:
+        return request.body
+    except UnreadablePostError as error:
+        raise MalformedBody("The body broke off.") from error
+
+
+def _answer(body: bytes) -> HttpResponse:
+    return HttpResponse(body, content_type="application/json")

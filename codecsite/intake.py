@@ -1,0 +1,137 @@
+"""What the HTTP server leaves to us: bounds on headers, bodies, waiting and memory, before a thread is spent.
+
+The body is read here, in the event loop, so that a slow client holds no thread. Django gets it whole, with a
+Content-Length that is true. What has to be refused is marked in the scope as `codec.refusal` and refused by
+Django (codec.middleware), so that every answer comes from one place and carries its CORS headers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from django.conf import settings
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SINGLE = {b"x-namespace", b"authorization", b"authorization-extras", b"origin", b"content-type", b"host"}
+
+
+class Disconnected(Exception):
+    """The client went away before its body had arrived."""
+
+
+class Refused(Exception):
+    """The request is refused before Django sees its body; the argument is the mark."""
+
+
+class Intake:
+    """ASGI middleware in front of Django."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._bytes_in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _Body(scope, receive)
+        try:
+            await self._take_in(scope, body)
+            await self._app(scope, body.replay, send)
+        except Disconnected:
+            return
+        finally:
+            self._bytes_in_flight -= body.reserved
+
+    async def _take_in(self, scope: Scope, body: "_Body") -> None:
+        """Read headers and body into the scope, or mark the scope as refused."""
+        try:
+            check_request(scope)
+            async with asyncio.timeout(settings.CODEC_BODY_SECONDS):
+                async for size in body.arriving():
+                    self._reserve(body, size)
+        except Refused as refusal:
+            scope["codec.refusal"] = str(refusal)
+        except TimeoutError:
+            scope["codec.refusal"] = "body_too_slow"
+        scope["headers"] = _for_django(scope["headers"], body.declared_or_read)
+
+    def _reserve(self, body: "_Body", size: int) -> None:
+        if self._bytes_in_flight + size > settings.CODEC_MAX_BYTES_IN_FLIGHT:
+            raise Refused("busy")
+        self._bytes_in_flight += size
+        body.reserved += size
+
+
+class _Body:
+    """One request's body: read up to its limit, then replayed to Django in one message."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._limit = _body_limit(scope["headers"])
+        self._declared = _declared_length(scope["headers"])
+        self._chunks: list[bytes] = []
+        self._read = 0
+        self.reserved = 0
+
+    async def arriving(self) -> AsyncIterator[int]:
+        """Yield the size of each chunk as it arrives. Stops reading once the limit is passed."""
+        more = self._declared <= self._limit
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            self._read += len(chunk)
+            more = more and self._read <= self._limit
+            yield len(chunk)
+            self._chunks.append(chunk)
+
+    @property
+    def declared_or_read(self) -> int:
+        """The body's size; for one that is too large, a size above the limit, so that Django refuses it unread."""
+        too_large = max(self._declared, self._read) > self._limit
+        return max(self._declared, self._read, settings.CODEC_MAX_BODY_BYTES + 1) if too_large else self._read
+
+    async def replay(self) -> Message:
+        body = b"" if self._read > self._limit else b"".join(self._chunks)
+        self._chunks.clear()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def check_request(scope: Scope) -> None:
+    """Raise Refused for headers too large in all or ambiguous by repetition, and for a query with raw bytes."""
+    headers = scope["headers"]
+    names = [name for name, _ in headers]
+    if sum(len(name) + len(value) for name, value in headers) > settings.CODEC_MAX_HEADER_BYTES:
+        raise Refused("bad_headers")
+    if any(names.count(name) > 1 for name in _SINGLE):
+        raise Refused("bad_headers")
+    if not scope["query_string"].isascii():
+        scope["query_string"] = b""
+        raise Refused("bad_headers")
+
+
+def _body_limit(headers: Headers) -> int:
+    cookie_name = settings.SESSION_COOKIE_NAME.encode() + b"="
+    for name, value in headers:
+        if name.startswith(b"authorization") or (name == b"cookie" and cookie_name in value):
+            return int(settings.CODEC_MAX_BODY_BYTES)
+    return int(settings.CODEC_MAX_ANONYMOUS_BODY_BYTES)
+
+
+def _declared_length(headers: Headers) -> int:
+    declared = dict(headers).get(b"content-length", b"0")
+    return int(declared) if declared.isdigit() else 0
+
+
+def _for_django(headers: Headers, length: int) -> Headers:
+    """Drop names with an underscore, which WSGI cannot tell from a hyphen, and say how long the body really is."""
+    kept = [(name, value) for name, value in headers if b"_" not in name and name != b"content-length"]
+    return [*kept, (b"content-length", b"%d" % length)]

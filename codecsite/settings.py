@@ -1,0 +1,177 @@
+"""Every setting of the server. Values from outside come through env.py; docs/configuration.md explains each."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+
+from codecsite import logs
+from codecsite.env import check_origin, envbool, envint, envlist, envsecret, envstr, is_loopback_url
+from codecsite.localsecret import read_or_create
+
+django_stubs_ext.monkeypatch()  # lets ModelAdmin[User] and the like run as well as be checked
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MIB = 1024 * 1024
+
+# Where this server is -------------------------------------------------------------------------------------------------
+
+CODEC_VAR = Path(envstr("CODEC_VAR", str(BASE_DIR / "var"))).absolute()
+PORT = envint("PORT", 8888, minimum=1)
+CODEC_PUBLIC_URL = check_origin("CODEC_PUBLIC_URL", envstr("CODEC_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/"))
+HTTPS = CODEC_PUBLIC_URL.startswith("https://")
+LOOPBACK = is_loopback_url(CODEC_PUBLIC_URL)
+CODEC_BIND = envstr("CODEC_BIND", "0.0.0.0") if HTTPS else "127.0.0.1"  # noqa: S104  plain http never leaves the machine
+CODEC_TLS_CERTIFICATE = envstr("CODEC_TLS_CERTIFICATE")
+CODEC_TLS_PRIVATE_KEY = envstr("CODEC_TLS_PRIVATE_KEY")
+CODEC_TRUSTED_PROXIES = envint("CODEC_TRUSTED_PROXIES", 0)
+
+ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", (urlsplit(CODEC_PUBLIC_URL).hostname or "",))
+if LOOPBACK and not HTTPS:
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"]
+
+# Secrets and storage --------------------------------------------------------------------------------------------------
+
+DEBUG = False
+SECRET_KEY = envsecret("DJANGO_SECRET_KEY") or read_or_create(CODEC_VAR / "django_secret_key")
+CODEC_KEK = envstr("CODEC_KEK", f"local:{CODEC_VAR / 'kek'}")
+
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 5,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+}
+_database_url = envsecret("DATABASE_URL") or f"sqlite:///{CODEC_VAR / 'db.sqlite3'}"
+try:
+    DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=None, conn_health_checks=True)}
+except ValueError as error:
+    raise ImproperlyConfigured("DATABASE_URL is not a database URL that Django understands.") from error
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Application ----------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "codec.apps.CodecConfig",
+    "keys.apps.KeysConfig",
+    "codec.apps.CodecAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+]
+MIDDLEWARE = [
+    "codecsite.request_id.request_id",
+    "corsheaders.middleware.CorsMiddleware",
+    "codec.middleware.refuse_bad_transport",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "codecsite.headers.browser_headers",
+    "codecsite.headers.isolate_resources",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "codec.middleware.audit_actor",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "codecsite.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+APPEND_SLASH = False  # a redirect turns a client's POST into a GET
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic
+WHITENOISE_AUTOREFRESH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+LOGGING = logs.config(level=envstr("CODEC_LOG_LEVEL", "INFO"))
+
+# People ---------------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "codec.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 12}  # type: ignore[assignment]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+
+# Cookies --------------------------------------------------------------------------------------------------------------
+
+SESSION_ENGINE = "codec.session_store"
+SESSION_COOKIE_NAME = "__Host-codecsid"
+SESSION_COOKIE_AGE = envint("CODEC_SESSION_SECONDS", 8 * 3600, minimum=60)
+SESSION_COOKIE_SECURE = SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "None" if envbool("CODEC_CROSS_SITE_COOKIES") else "Lax"
+CSRF_COOKIE_NAME = "__Host-csrftoken"
+CSRF_COOKIE_SECURE = CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "codec.error_pages.csrf_failed"
+
+# Transport ------------------------------------------------------------------------------------------------------------
+
+CODEC_PATH = r"^/(?:.*/)?(?:decode|encode|download)/*$"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [CODEC_PATH.replace("^/", "^"), r"^healthz$"]
+SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if CODEC_TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+# CORS -----------------------------------------------------------------------------------------------------------------
+
+_local_origins = ("http://localhost:8233", "http://localhost:8080") if LOOPBACK and not HTTPS else ()
+CODEC_UI_ORIGINS = [check_origin("CODEC_UI_ORIGINS", origin) for origin in envlist("CODEC_UI_ORIGINS", _local_origins)]
+CORS_ALLOWED_ORIGINS = CODEC_UI_ORIGINS
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = CODEC_PATH
+CORS_ALLOW_METHODS = ["POST", "OPTIONS"]
+CORS_ALLOW_HEADERS = ["content-type", "x-namespace", "authorization", "authorization-extras"]
+CORS_PREFLIGHT_MAX_AGE = 600
+
+# Limits ---------------------------------------------------------------------------------------------------------------
+
+CODEC_MAX_BODY_BYTES = envint("CODEC_MAX_BODY_BYTES", 32 * MIB, minimum=1024)
+CODEC_MAX_ANONYMOUS_BODY_BYTES = envint("CODEC_MAX_ANONYMOUS_BODY_BYTES", 64 * 1024, minimum=1024)
+CODEC_MAX_BYTES_IN_FLIGHT = envint("CODEC_MAX_BYTES_IN_FLIGHT", 256 * MIB, minimum=1024)
+CODEC_MAX_HEADER_BYTES = envint("CODEC_MAX_HEADER_BYTES", 32 * 1024, minimum=1024)
+CODEC_BODY_SECONDS = envint("CODEC_BODY_SECONDS", 30, minimum=1)
+CODEC_MAX_CONNECTIONS = envint("CODEC_MAX_CONNECTIONS", 1000, minimum=1)
+CODEC_THREADS = envint("CODEC_THREADS", 8, minimum=1)
+CODEC_MAX_PAYLOADS = envint("CODEC_MAX_PAYLOADS", 2000, minimum=1)
+CODEC_MAX_METADATA_ENTRIES = envint("CODEC_MAX_METADATA_ENTRIES", 64, minimum=1)
+CODEC_MAX_DECOMPRESSED_PAYLOAD_BYTES = envint("CODEC_MAX_DECOMPRESSED_PAYLOAD_BYTES", 64 * MIB, minimum=1024)
+CODEC_MAX_DECOMPRESSED_REQUEST_BYTES = envint("CODEC_MAX_DECOMPRESSED_REQUEST_BYTES", 128 * MIB, minimum=1024)
+CODEC_MAX_NESTED_CODECS = envint("CODEC_MAX_NESTED_CODECS", 4, minimum=1)
+CODEC_REQUESTS_PER_MINUTE = envint("CODEC_REQUESTS_PER_MINUTE", 30000, minimum=1)
+DATA_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]  # no body in a temporary file

@@ -1,0 +1,89 @@
+"""The logbook: one append-only record per act. `record` is its only writer.
+
+A record is written in the transaction of its caller: with the change it tells of, or, for a decode,
+committed before any plaintext leaves. Text that comes from a request is escaped and cut to 64 characters.
+"""
+
+import os
+import socket
+from dataclasses import asdict
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from django.utils import timezone
+
+from keys.actor import Actor
+from keys.models import AuditRecord
+
+Outcome = AuditRecord.Outcome
+_MAX_TEXT = 64
+
+
+class AuditAction(StrEnum):
+    """`subject:action`, for every act that is recorded."""
+
+    PAYLOAD_DECODED = "payload:decoded"
+    PAYLOAD_ENCODED = "payload:encoded"
+    PAYLOAD_DOWNLOADED = "payload:downloaded"
+    REQUEST_REFUSED = "request:refused"
+    SESSION_STARTED = "session:started"
+    SESSION_ENDED = "session:ended"
+    SIGN_IN_FAILED = "session:sign-in-failed"
+    USER_CREATED = "user:created"
+    USER_CHANGED = "user:changed"
+    USER_PASSWORD_CHANGED = "user:password-changed"  # noqa: S105
+    USER_GROUPS_CHANGED = "user:groups-changed"
+    USER_PERMISSIONS_CHANGED = "user:permissions-changed"
+    GROUP_CREATED = "group:created"
+    GROUP_CHANGED = "group:changed"
+    GROUP_DELETED = "group:deleted"
+    GROUP_PERMISSIONS_CHANGED = "group:permissions-changed"
+    GRANT_GIVEN = "grant:given"
+    GRANT_REVOKED = "grant:revoked"
+    NAMESPACE_CREATED = "namespace:created"
+    NAMESPACE_CHANGED = "namespace:changed"
+    KEY_CREATED = "key:created"
+    KEY_IMPORTED = "key:imported"
+    KEY_MADE_PRIMARY = "key:made-primary"
+
+
+def record(
+    action: AuditAction,
+    *,
+    actor: Actor,
+    outcome: Outcome = Outcome.ALLOWED,
+    reason: str = "",
+    namespace: str = "",
+    details: dict[str, Any] | None = None,
+) -> AuditRecord:
+    """Append one record. `reason` is a code; free text belongs to `details`. Raises django.db.DatabaseError."""
+    facts = {name: printable(value) for name, value in asdict(actor).items()}
+    return AuditRecord.objects.create(
+        at=timezone.now(),
+        action=action,
+        outcome=outcome,
+        reason=reason,
+        actor_kind=actor.kind,
+        actor_id=facts["id"],
+        actor_name=actor.name,
+        credential=facts["credential"],
+        namespace=namespace,
+        address=facts["address"],
+        web_origin=facts["web_origin"],
+        user_agent=facts["user_agent"],
+        request_id=facts["request_id"],
+        instance=_instance(),
+        details=details or {},
+    )
+
+
+def printable(text: str) -> str:
+    """Return `text` from outside with everything but printable ASCII escaped, at most 64 characters long."""
+    escaped = "".join(char if " " <= char <= "~" else f"\\u{{{ord(char):x}}}" for char in text[:_MAX_TEXT])
+    return escaped[:_MAX_TEXT]
+
+
+@cache
+def _instance() -> str:
+    return f"{socket.gethostname()[:48]}:{os.getpid()}"

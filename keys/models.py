@@ -1,0 +1,155 @@
+"""Namespaces, their key versions, and the audit records."""
+
+import uuid
+from typing import Any, NoReturn
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+
+from keys.names import is_namespace_name
+
+
+def validate_namespace_name(name: str) -> None:
+    if not is_namespace_name(name):
+        raise ValidationError("Use letters, digits, dots, underscores and hyphens, starting with a letter or digit.")
+
+
+class Namespace(models.Model):
+    """A Temporal Namespace: the unit of keys and grants."""
+
+    class DeniedDecode(models.TextChoices):
+        REFUSE = "refuse", "Refuse with 403"
+        RETURN_ENCODED = "return_encoded", "Return the payloads still encoded"
+
+    class CodecChain(models.TextChoices):
+        ZLIB = "zlib,aes-gcm", "zlib when it helps, then AES-GCM"
+        GZIP = "gzip,aes-gcm", "gzip when it helps, then AES-GCM"
+        SNAPPY = "snappy,aes-gcm", "snappy when it helps, then AES-GCM"
+        PLAIN = "aes-gcm", "AES-GCM alone"
+
+    name = models.CharField(max_length=255, unique=True, validators=[validate_namespace_name])
+    denied_decode = models.CharField(
+        "a decode without a grant",
+        max_length=20,
+        choices=DeniedDecode,
+        default=DeniedDecode.REFUSE,
+        help_text="Refused, the Web UI shows an error; otherwise the unreadable payload. Both are audited as denied.",
+    )
+    codec_chain = models.CharField("what /encode does", max_length=40, choices=CodecChain, default=CodecChain.ZLIB)
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KeyVersion(models.Model):
+    """A numbered data key of a namespace, stored wrapped.
+
+    `wrapped` holds what the KEK provider `kek_id` made of the 32-byte key (layout: keys/wrapping/).
+    `check_value` is the first 8 bytes of HMAC-SHA256(key, "codec-kcv-v1" || lp(namespace) || lp(key id)),
+    lp being a 4-byte big-endian length and the UTF-8 text: it proves an unwrapped key right and survives a rewrap.
+    """
+
+    class State(models.TextChoices):
+        ENABLED = "ENABLED"
+        DISABLED = "DISABLED"
+        DESTROY_SCHEDULED = "DESTROY_SCHEDULED"
+        DESTROYED = "DESTROYED"
+
+    class Origin(models.TextChoices):
+        GENERATED = "generated"
+        IMPORTED = "imported"
+
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="key_versions")
+    number = models.PositiveIntegerField()
+    key_id = models.CharField(max_length=255)
+    key_id_digest = models.CharField(max_length=64, editable=False)
+    state = models.CharField(max_length=20, choices=State, default=State.ENABLED)
+    is_primary = models.BooleanField(default=False)
+    origin = models.CharField(max_length=10, choices=Origin)
+    kek_id = models.CharField("KEK", max_length=255)
+    wrapped = models.BinaryField(null=True, editable=False)
+    check_value = models.BinaryField(max_length=8, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["namespace__name", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["namespace", "number"], name="key_version_number_unique"),
+            models.UniqueConstraint(fields=["namespace", "key_id"], name="key_version_id_unique"),
+            models.UniqueConstraint(fields=["namespace", "key_id_digest"], name="key_version_digest_unique"),
+            models.UniqueConstraint(fields=["namespace"], condition=Q(is_primary=True), name="one_primary"),
+            models.CheckConstraint(condition=Q(is_primary=False) | Q(state="ENABLED"), name="primary_is_enabled"),
+            models.CheckConstraint(
+                condition=Q(state__in=["ENABLED", "DISABLED", "DESTROY_SCHEDULED", "DESTROYED"]), name="state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="DESTROYED", wrapped__isnull=True)
+                | (~Q(state="DESTROYED") & Q(wrapped__isnull=False)),
+                name="destroyed_has_no_material",
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1), name="number_starts_at_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.namespace} {self.key_id}"
+
+
+class AppendOnlyQuerySet(models.QuerySet["AuditRecord"]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit records are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("Audit records are never deleted.")
+
+
+class AuditRecord(models.Model):
+    """One append-only line of the logbook. Written by keys.audit only."""
+
+    class Outcome(models.TextChoices):
+        ALLOWED = "allowed"
+        DENIED = "denied"
+        FAILED = "failed"
+
+    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    at = models.DateTimeField(db_index=True)
+    action = models.CharField(max_length=40)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    reason = models.CharField("reason code", max_length=40, blank=True)
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=64, blank=True)
+    actor_name = models.CharField("who", max_length=150, blank=True)
+    credential = models.CharField(max_length=64, blank=True)
+    namespace = models.CharField(max_length=255, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    web_origin = models.CharField("origin", max_length=64, blank=True)
+    user_agent = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    instance = models.CharField(max_length=64)
+    details = models.JSONField(default=dict)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(F("namespace"), F("at").desc(), name="audit_by_namespace"),
+            models.Index(F("actor_id"), F("at").desc(), name="audit_by_actor"),
+            models.Index(F("action"), F("at").desc(), name="audit_by_action"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.outcome}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("Audit records are never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit records are never deleted.")

@@ -1,0 +1,152 @@
+"""The verbs that create and change keys. Each runs in one transaction with its audit record."""
+
+import base64
+import secrets
+
+from django.db import transaction
+from django.db.models import Max
+
+from keys import audit
+from keys.actor import Actor
+from keys.audit import AuditAction
+from keys.errors import AlreadyExists, InvalidKey, InvalidName, NoSuchNamespace, ReasonRequired
+from keys.keyring import new_data_key, wrap_new
+from keys.models import KeyVersion, Namespace
+from keys.names import is_namespace_name, key_id_digest
+
+_MAX_KEY_ID = 255
+
+
+def find_namespace(name: str) -> Namespace:
+    """Return the namespace. Raises NoSuchNamespace."""
+    try:
+        return Namespace.objects.get(name=name)
+    except Namespace.DoesNotExist:
+        raise NoSuchNamespace(f"There is no namespace {name}.") from None
+
+
+@transaction.atomic
+def create_namespace(name: str, *, actor: Actor) -> Namespace:
+    """Create a namespace with its first key version. Raises InvalidName, AlreadyExists, VaultUnavailable."""
+    if not is_namespace_name(name):
+        raise InvalidName("A namespace name has letters, digits, dots, underscores and hyphens only.")
+    namespace, created = Namespace.objects.get_or_create(name=name)
+    if not created:
+        raise AlreadyExists(f"There is a namespace {name} already.")
+    audit.record(AuditAction.NAMESPACE_CREATED, actor=actor, namespace=name)
+    _create_version(namespace, actor=actor, reason="first key of the namespace")
+    return namespace
+
+
+@transaction.atomic
+def rotate_key(namespace: Namespace, *, actor: Actor, reason: str) -> KeyVersion:
+    """Make a new random key version the primary; the old ones stay as they are. Raises VaultUnavailable."""
+    return _create_version(_lock(namespace), actor=actor, reason=_required(reason))
+
+
+@transaction.atomic
+def import_key(namespace: Namespace, key_id: str, data_key: bytes, *, primary: bool, actor: Actor) -> KeyVersion:
+    """Take in a key that Workers already use, under the id that they write into payloads.
+
+    An id whose bytes are the key itself (Temporal's Java sample) is stored as its digest and shown as
+    `java-sample-<8 hex>`; such a key only decodes. Raises InvalidKey, InvalidName, AlreadyExists, VaultUnavailable.
+    """
+    _check_key(data_key)
+    _check_key_id(key_id)
+    digest = key_id_digest(key_id.encode())
+    names_itself = _is_the_key(key_id, data_key)
+    if names_itself and primary:
+        raise InvalidKey("A key whose id is the key itself can decode, but must not encode: its id is public.")
+    version = KeyVersion(
+        namespace=_lock(namespace),
+        number=_next_number(namespace),
+        key_id=f"java-sample-{digest[:8]}" if names_itself else key_id,
+        key_id_digest=digest,
+        origin=KeyVersion.Origin.IMPORTED,
+    )
+    _refuse_taken(version)
+    _store(version, data_key)
+    audit.record(AuditAction.KEY_IMPORTED, actor=actor, namespace=namespace.name, details={"key_id": version.key_id})
+    if primary:
+        _make_primary(version, actor=actor, reason="imported as primary")
+    return version
+
+
+def _create_version(namespace: Namespace, *, actor: Actor, reason: str) -> KeyVersion:
+    number = _next_number(namespace)
+    key_id = f"{number}-{_random_suffix()}"
+    version = KeyVersion(
+        namespace=namespace,
+        number=number,
+        key_id=key_id,
+        key_id_digest=key_id_digest(key_id.encode()),
+        origin=KeyVersion.Origin.GENERATED,
+    )
+    _store(version, new_data_key())
+    audit.record(
+        AuditAction.KEY_CREATED,
+        actor=actor,
+        namespace=namespace.name,
+        details={"key_id": key_id, "kek_id": version.kek_id, "reason": reason},
+    )
+    _make_primary(version, actor=actor, reason=reason)
+    return version
+
+
+def _make_primary(version: KeyVersion, *, actor: Actor, reason: str) -> None:
+    former = KeyVersion.objects.filter(namespace=version.namespace, is_primary=True).first()
+    KeyVersion.objects.filter(namespace=version.namespace, is_primary=True).update(is_primary=False)
+    version.is_primary = True
+    version.save(update_fields=["is_primary"])
+    audit.record(
+        AuditAction.KEY_MADE_PRIMARY,
+        actor=actor,
+        namespace=version.namespace.name,
+        details={"key_id": version.key_id, "former": former.key_id if former else None, "reason": reason},
+    )
+
+
+def _store(version: KeyVersion, data_key: bytes) -> None:
+    wrap_new(version, data_key)
+    version.save(force_insert=True)
+
+
+def _lock(namespace: Namespace) -> Namespace:
+    return Namespace.objects.select_for_update().get(pk=namespace.pk)
+
+
+def _next_number(namespace: Namespace) -> int:
+    highest: int | None = namespace.key_versions.aggregate(highest=Max("number"))["highest"]
+    return (highest or 0) + 1
+
+
+def _random_suffix() -> str:
+    return base64.b32encode(secrets.token_bytes(5)).decode().lower()
+
+
+def _required(reason: str) -> str:
+    if not reason.strip():
+        raise ReasonRequired("Say why, in a few words.")
+    return reason.strip()
+
+
+def _check_key(data_key: bytes) -> None:
+    if len(data_key) != 32:
+        raise InvalidKey("The key must be exactly 32 bytes, given in base64.")
+    if len(set(data_key)) < 8:
+        raise InvalidKey("The key is not random enough to be a key.")
+
+
+def _check_key_id(key_id: str) -> None:
+    if len(key_id) > _MAX_KEY_ID or not key_id.isprintable():
+        raise InvalidName("A key id has at most 255 printable characters.")
+
+
+def _is_the_key(key_id: str, data_key: bytes) -> bool:
+    return secrets.compare_digest(key_id.encode(), data_key)
+
+
+def _refuse_taken(version: KeyVersion) -> None:
+    taken = KeyVersion.objects.filter(namespace=version.namespace)
+    if taken.filter(key_id=version.key_id).exists() or taken.filter(key_id_digest=version.key_id_digest).exists():
+        raise AlreadyExists(f"The namespace {version.namespace} has, or had, a key {version.key_id} already.")
