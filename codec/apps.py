@@ -7,7 +7,7 @@ class CodecConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from codec import checks, people  # noqa: F401, PLC0415  registers system checks and signal receivers
+        from codec import checks, people  # noqa: F401  registers system checks and signal receivers
 
 
 class CodecAdminConfig(AdminConfig):

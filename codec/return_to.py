@@ -9,7 +9,7 @@ _SAFE = "/?:@!$&'()*+,;=-._~%"
 
 def safe_target(target: str) -> str | None:
     """Return `target`, rebuilt from its parts, if it is a path of this server or lies at a UI origin, else None."""
-    if not target.isprintable() or "\\" in target or " " in target:
+    if not target.isprintable() or target.startswith("//") or "\\" in target or " " in target:
         return None
     try:
         parts = urlsplit(target)

@@ -19,7 +19,7 @@ class SessionStore(DatabaseStore):
 
     @classmethod
     def get_model_class(cls) -> type[AbstractBaseSession]:
-        from codec.models import UserSession  # noqa: PLC0415  the engine is imported before the apps are ready
+        from codec.models import UserSession  # the engine is imported before the apps are ready
 
         return UserSession
 

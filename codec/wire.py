@@ -8,7 +8,6 @@ converter/codec.go sends encoding/json of the struct). Answers suit the strictes
 """
 
 import binascii
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import pybase64
 from temporalio.api.common.v1 import Payload
 
 from codec.errors import MalformedBody, NamespaceMissing, TooLarge
+from keys.names import is_namespace_name
 
 # Accepted spellings of each message's fields, and the one used here.
 REQUEST_FIELDS = {"payloads": "payloads"}
@@ -34,8 +34,6 @@ LARGEST_EXACT_FLOAT = 2**53
 
 MAX_READABLE_SEPARATORS = 250_000
 
-# A namespace name as Temporal Server has them, and Temporal Cloud (`name.account`).
-NAMESPACE_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
 # The Web UI sends this on pages without a namespace: JavaScript's undefined, turned into a header.
 NO_NAMESPACE = "undefined"
 
@@ -295,7 +293,7 @@ def read_namespace(header: str | None, path: str, *, has_authorization: bool) ->
     name = header
     if name is None and has_authorization:
         name = _segment_before_verb(path)
-    if name is None or name == NO_NAMESPACE or not NAMESPACE_NAME.match(name):
+    if name is None or name == NO_NAMESPACE or not is_namespace_name(name):
         raise NamespaceMissing
     return name
 

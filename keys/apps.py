@@ -6,4 +6,4 @@ class KeysConfig(AppConfig):
     verbose_name = "Keys and audit"
 
     def ready(self) -> None:
-        from keys import checks  # noqa: F401, PLC0415  registers the system checks
+        from keys import checks  # noqa: F401  registers the system checks

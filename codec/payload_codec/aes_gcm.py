@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from temporalio.api.common.v1 import Payload
 
-from .errors import NotDecodable
-from .keysource import DataKey, KeySource
+from .errors import NotDecodable, UnknownKey
+from .keysource import Key, KeySource
 
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
@@ -50,7 +50,7 @@ def is_ours(payload: Payload) -> bool:
     return is_encrypted(payload) and FOREIGN_KEY not in payload.metadata
 
 
-def encrypt(payload: Payload, key: DataKey) -> Payload:
+def encrypt(payload: Payload, key: Key) -> Payload:
     """Return `payload` encrypted with `key` under a fresh random nonce."""
     nonce = os.urandom(NONCE_BYTES)
     encrypted = Payload(data=nonce + key.aead.encrypt(nonce, payload.SerializeToString(), None))
@@ -66,6 +66,8 @@ def decrypt(payload: Payload, keys: KeySource) -> tuple[bytes, Opening]:
     data is truncated or the tag does not verify.
     """
     key = keys.decryption_key(_wire_id(payload))
+    if key is None:
+        raise UnknownKey("no enabled key has the id that the payload names")
     data = payload.data
     if len(data) < NONCE_BYTES + TAG_BYTES:
         raise NotDecodable("shorter than a nonce and a tag")

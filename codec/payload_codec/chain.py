@@ -15,7 +15,7 @@ from . import aes_gcm, compression
 from .aes_gcm import Opening
 from .compression import Compression
 from .errors import LimitExceeded, NotDecodable, NotOurs, UnknownKey
-from .keysource import DataKey, KeySource
+from .keysource import Key, KeySource
 from .serialized import check_fields, parse_payload
 
 __all__ = ["DEFAULT_STEPS", "ENCRYPTION", "Decoder", "Encoder", "Limits", "Opening", "check_steps"]
@@ -105,7 +105,7 @@ class Encoder:
         self.key_labels: list[str] = []
         self._keys = keys
         self._compressions = [compression.BY_STEP[step] for step in steps[:-1]]
-        self._key: DataKey | None = None
+        self._key: Key | None = None
 
     def encode(self, payload: Payload) -> Payload:
         """Return `payload` compressed where that makes it smaller, and encrypted.
@@ -130,9 +130,10 @@ class Encoder:
         except (UnknownKey, NotDecodable) as error:
             raise NotOurs("encrypted, but not with a key of this namespace") from error
 
-    def _primary(self) -> DataKey:
+    def _primary(self) -> Key:
+        self._key = self._key or self._keys.encryption_key()
         if self._key is None:
-            self._key = self._keys.encryption_key()
+            raise UnknownKey("there is no primary key")
         return self._key
 
 

@@ -86,7 +86,7 @@ def _decompress_snappy(data: bytes, limit: int) -> bytes:
 
 def _check_limit(size: int, limit: int) -> None:
     if size > limit:
-        raise LimitExceeded("A payload decompresses to more bytes than this server accepts.")
+        raise LimitExceeded("A payload decompresses to more bytes than are allowed.")
 
 
 BY_STEP = {

@@ -6,13 +6,25 @@ from typing import Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
+class Key(Protocol):
+    """What the codec needs of a key. The server's keyring has its own class for it, and need not know this one."""
+
+    @property
+    def label(self) -> str:
+        """The key's name for people, logs and audit: never key material."""
+
+    @property
+    def wire_id(self) -> bytes:
+        """What stands in the payload's `encryption-key-id` metadata."""
+
+    @property
+    def aead(self) -> AESGCM:
+        """The AES-256-GCM key, ready for use."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """One AES-256-GCM data key, ready for use.
-
-    `wire_id` is what stands in the payload's `encryption-key-id` metadata, as bytes;
-    `label` is the same key's name for people, logs and audit: never key material.
-    """
+    """A Key that simply holds its three parts."""
 
     label: str
     wire_id: bytes = field(repr=False)
@@ -20,10 +32,10 @@ class DataKey:
 
 
 class KeySource(Protocol):
-    """The keys of one namespace."""
+    """The keys of one namespace. Where there is no such key, it returns None or raises UnknownKey."""
 
-    def encryption_key(self) -> DataKey:
-        """Return the primary. Raises UnknownKey when there is none."""
+    def encryption_key(self) -> Key | None:
+        """Return the primary."""
 
-    def decryption_key(self, wire_id: bytes) -> DataKey:
-        """Return the enabled key with this id. Raises UnknownKey otherwise."""
+    def decryption_key(self, wire_id: bytes) -> Key | None:
+        """Return the enabled key with this id."""

@@ -1,7 +1,7 @@
 """The parts that every end-to-end test needs, all real: Temporal, its Web UI, this server as a process, a Worker.
 
-Each starts once for the whole test session. The cast: alice may read and write `default`, bob is granted and
-revoked by the test that uses him, mallory can sign in and may do nothing.
+Each starts once for the whole test session. The cast (see people.py): alice is granted, bob is granted and will
+be revoked, mallory has nothing.
 """
 
 import base64
@@ -23,11 +23,12 @@ from demo.encryption import encrypting_converter
 from demo.processes import free_port
 from demo.ui_proxy import CodecSettings, ui_proxy
 from demo.worker import make_payment, worker
+from tests.e2e.people import Person
+from tests.e2e.web_ui import BANNER_MESSAGE, Screenshots
 
 NAMESPACE = "default"
 KEY_ID = "workers-key-2026"
 WORKFLOW_ID = "payment-1042"
-BANNER_MESSAGE = "This workflow is encrypted. Sign in to read it:"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -41,14 +42,6 @@ class Ports:
 
     codec: int
     ui: int
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """One of the cast, who can sign in at the codec server."""
-
-    username: str
-    password: str
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,24 +89,28 @@ def codec(
 
 @pytest.fixture(scope="session")
 def cast(codec: Installation) -> dict[str, Person]:
-    people = {name: Person(name, secrets.token_urlsafe(12)) for name in ("alice", "bob", "mallory")}
+    people = {name: Person(name, secrets.token_urlsafe(15)) for name in ("alice", "bob", "mallory")}
     _create_users(codec, people)
-    grant(codec, people["alice"], "--encode")
     return people
 
 
 @pytest.fixture(scope="session")
-def alice(cast: dict[str, Person]) -> Person:
+def alice(codec: Installation, cast: dict[str, Person]) -> Person:
+    """May decode and encode."""
+    codec.manage("grant", "alice", NAMESPACE, "--decode", "--encode", "--reason", "end-to-end test")
     return cast["alice"]
 
 
-@pytest.fixture(scope="session")
-def bob(cast: dict[str, Person]) -> Person:
+@pytest.fixture
+def bob(codec: Installation, cast: dict[str, Person]) -> Person:
+    """May decode, until the test revokes it."""
+    codec.manage("grant", "bob", NAMESPACE, "--decode", "--reason", "end-to-end test")
     return cast["bob"]
 
 
 @pytest.fixture(scope="session")
 def mallory(cast: dict[str, Person]) -> Person:
+    """Can sign in, and may do nothing."""
     return cast["mallory"]
 
 
@@ -152,11 +149,9 @@ def payment(background: BackgroundLoop, client: Client) -> str:
 
 
 @pytest.fixture(scope="session")
-def output() -> Path:
-    """Where screenshots go. Git does not see it."""
-    directory = Path(__file__).resolve().parent.parent / "output"
-    directory.mkdir(exist_ok=True)
-    return directory
+def screenshots() -> Screenshots:
+    """Pictures of each step, in a folder that git does not see."""
+    return Screenshots(Path(__file__).resolve().parent.parent / "output")
 
 
 # Of the module, not the session: while Playwright runs, Django takes this thread for an asynchronous one.
@@ -181,16 +176,6 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
-
-
-def grant(codec: Installation, person: Person, *more: str) -> None:
-    """Let a person decode in `default`, with an operator's command."""
-    codec.manage("grant", person.username, NAMESPACE, "--decode", *more, "--reason", "end-to-end test")
-
-
-def revoke(codec: Installation, person: Person) -> None:
-    """End that grant."""
-    codec.manage("revoke", person.username, NAMESPACE, "--reason", "end-to-end test")
 
 
 def _create_users(codec: Installation, people: dict[str, Person]) -> None:

@@ -28,7 +28,9 @@ def sign_in(codec_url: str, person: Person) -> str:
     return f"{SESSION_COOKIE}={_cookies(answer)[SESSION_COOKIE].value}"
 
 
-def _ask(codec_url: str, method: str, body: str = "", headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
+def _ask(
+    codec_url: str, method: str, body: str = "", headers: dict[str, str] | None = None
+) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(urlsplit(codec_url).netloc, timeout=10)
     try:
         connection.request(method, "/login/", body, headers or {})

@@ -1,8 +1,193 @@
-"""The real `temporal` command, reading and writing an encrypted workflow through this server."""
+"""The real `temporal` command, reading and writing an encrypted workflow through this server.
 
+Refusals are looked at with `query` and `signal`. `show`, `start` and `describe` are of no use for that: the CLI
+repeats a refused request until its own time is up, and then says nothing but "context deadline exceeded".
+"""
+
+import base64
+import json
+import os
+import re
 import subprocess
-from collections.abc import Iterator
-from urllib.parse import urlencode
+import uuid
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from temporalio.client import Client
 
+from demo.codec_server import Installation
+from demo.dev_server import DevServer, temporal_command
+from demo.worker import APPROVAL, PAYMENT, TASK_QUEUE
+from tests.e2e.people import Person, sign_in
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+ENDPOINTS = ["", "/", "/team/codec", "/{namespace}", "/{namespace}/"]
+ORDER = json.dumps({"payer": "Grace Hopper", "iban": "FR14 2004", "email": "grace@example.com", "amount": "7.00 EUR"})
+NOT_SIGNED_IN = "You are not signed in to the codec server."
+SESSION_ENDED = "Your session has ended. Sign in to the codec server again."
+NO_ORIGIN = "A request with a session"
+WRONG_ORIGIN = "This server does not answer pages of that origin."
+NO_ACCESS = "You do not have access to this namespace on the codec server."
+
+
+@pytest.fixture(scope="session")
+def alices_cookie(codec: Installation, alice: Person) -> str:
+    return sign_in(codec.url, alice)
+
+
+@pytest.fixture(scope="session")
+def mallorys_cookie(codec: Installation, mallory: Person) -> str:
+    return sign_in(codec.url, mallory)
+
+
+@pytest.fixture
+def cli(temporal: DevServer, client: Client, tmp_path: Path) -> Run:
+    """Runs `temporal workflow …` without a codec."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+
+    def run(verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [temporal_command(), "workflow", verb, "--address", temporal.address, *arguments]
+        # A home of its own: no profile of the person who runs the tests takes part.
+        environment = inherited | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+
+    return run
+
+
+@pytest.fixture
+def through_codec(cli: Run, codec: Installation, ui_url: str) -> Run:
+    """Runs `temporal workflow …` with this server as its codec, and what a browser would send as headers."""
+
+    def run(
+        verb: str, *arguments: str, endpoint: str = "", cookie: str = "", origin: str = ui_url
+    ) -> "subprocess.CompletedProcess[str]":
+        headers = [f"--codec-header=Cookie={cookie}"] if cookie else []
+        headers.append(f"--codec-header=Origin={origin}")
+        return cli(verb, *arguments, "--codec-endpoint", codec.url + endpoint, *headers)
+
+    return run
+
+
+@pytest.fixture
+def as_alice(through_codec: Run, alices_cookie: str) -> Run:
+    def run(verb: str, *arguments: str, endpoint: str = "") -> "subprocess.CompletedProcess[str]":
+        return through_codec(verb, *arguments, endpoint=endpoint, cookie=alices_cookie)
+
+    return run
+
+
+@pytest.fixture
+def order(as_alice: Run) -> str:
+    """The id of a payment that alice started with the CLI and that waits for its approval."""
+    workflow_id = f"order-{uuid.uuid4().hex[:8]}"
+    started = start(as_alice, workflow_id)
+    assert started.returncode == 0, started.stderr
+    return workflow_id
+
+
+def start(run: Run, workflow_id: str, endpoint: str = "") -> "subprocess.CompletedProcess[str]":
+    identity = ("--workflow-id", workflow_id, "--type", "PaymentWorkflow", "--task-queue", TASK_QUEUE)
+    return run("start", *identity, "--input", ORDER, "--memo", 'note="VIP"', endpoint=endpoint)
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def test_show_without_a_codec_is_ciphertext(cli: Run, payment: str) -> None:
+    shown = cli("show", "-w", payment, "-o", "json").stdout
+    assert "encryption-key-id" in shown
+    assert PAYMENT.payer not in shown
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_show_reads(as_alice: Run, payment: str, endpoint: str) -> None:
+    shown = as_alice("show", "-w", payment, endpoint=endpoint).stdout
+    assert PAYMENT.iban in shown
+
+
+def test_show_as_json_reads_every_payload(as_alice: Run, payment: str) -> None:
+    shown = as_alice("show", "-w", payment, "-o", "json").stdout
+    data = " ".join(base64.b64decode(found).decode() for found in re.findall(r'"data": "([^"]+)"', shown))
+    assert "encryption-key-id" not in shown
+    for plaintext in (PAYMENT.email, APPROVAL.remark, f"Mailbox of {PAYMENT.email} is full", "before noon"):
+        assert plaintext in data
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_query_reads(as_alice: Run, payment: str, endpoint: str) -> None:
+    answer = as_alice("query", "-w", payment, "--type", "progress", endpoint=endpoint)
+    assert f"{PAYMENT.payer} has paid" in answer.stdout
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_started_and_signalled_workflow_reaches_the_worker(as_alice: Run, endpoint: str) -> None:
+    workflow_id = f"order-{uuid.uuid4().hex[:8]}"
+    approval = '{"approver": "Alan", "remark": "fine"}'
+    assert start(as_alice, workflow_id, endpoint).returncode == 0
+    assert as_alice("signal", "-w", workflow_id, "--name", "approve", "-i", approval, endpoint=endpoint).returncode == 0
+    result = as_alice("result", "-w", workflow_id, endpoint=endpoint)
+    assert "Booking of 7.00 EUR from FR14 2004" in result.stdout
+
+
+def test_what_the_cli_writes_is_stored_encrypted(cli: Run, order: str) -> None:
+    stored = cli("show", "-w", order, "-o", "json").stdout
+    assert "encryption-key-id" in stored
+    assert "Grace" not in stored
+    assert "json/plain" not in stored
+
+
+# Refusals -------------------------------------------------------------------------------------------------------------
+
+
+def test_query_without_a_cookie_prints_our_sentence(through_codec: Run, payment: str) -> None:
+    refused = through_codec("query", "-w", payment, "--type", "progress")
+    assert_refused(refused, "Unauthorized", NOT_SIGNED_IN)
+
+
+def test_query_with_a_made_up_cookie_is_refused(through_codec: Run, payment: str) -> None:
+    refused = through_codec("query", "-w", payment, "--type", "progress", cookie=f"__Host-codecsid={'a' * 32}")
+    assert_refused(refused, "Unauthorized", SESSION_ENDED)
+
+
+def test_query_with_a_foreign_origin_is_refused(through_codec: Run, payment: str, alices_cookie: str) -> None:
+    origin = "http://localhost:9999"
+    refused = through_codec("query", "-w", payment, "--type", "progress", cookie=alices_cookie, origin=origin)
+    assert_refused(refused, "Forbidden", WRONG_ORIGIN)
+
+
+def test_query_without_an_origin_is_refused(cli: Run, codec: Installation, payment: str, alices_cookie: str) -> None:
+    header = f"--codec-header=Cookie={alices_cookie}"
+    refused = cli("query", "-w", payment, "--type", "progress", "--codec-endpoint", codec.url, header)
+    assert_refused(refused, "Forbidden", NO_ORIGIN)
+
+
+def test_query_without_a_grant_is_refused(through_codec: Run, payment: str, mallorys_cookie: str) -> None:
+    refused = through_codec("query", "-w", payment, "--type", "progress", cookie=mallorys_cookie)
+    assert_refused(refused, "Forbidden", NO_ACCESS)
+
+
+def test_signal_without_a_grant_is_refused_and_not_sent(
+    through_codec: Run, as_alice: Run, order: str, mallorys_cookie: str
+) -> None:
+    approval = '{"approver": "Mallory", "remark": "mine"}'
+    refused = through_codec("signal", "-w", order, "--name", "approve", "-i", approval, cookie=mallorys_cookie)
+    assert_refused(refused, "Forbidden", NO_ACCESS)
+    assert "waits for an approval" in as_alice("query", "-w", order, "--type", "progress").stdout
+
+
+@pytest.mark.parametrize("who", ["nobody", "mallory"])
+def test_refused_show_prints_no_plaintext(through_codec: Run, payment: str, mallorys_cookie: str, who: str) -> None:
+    cookie = {"nobody": "", "mallory": mallorys_cookie}[who]
+    refused = through_codec("show", "-w", payment, "-o", "json", "--command-timeout", "1s", cookie=cookie)
+    assert_refused(refused)
+
+
+def assert_refused(done: "subprocess.CompletedProcess[str]", *sentences: str) -> None:
+    assert done.returncode == 1
+    assert PAYMENT.payer not in done.stdout + done.stderr
+    for sentence in sentences:
+        assert sentence in done.stderr

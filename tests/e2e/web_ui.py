@@ -1,11 +1,13 @@
-"""Where the Temporal Web UI (2.54) shows a workflow's payloads, in one place: its pages are not ours and will change."""
+"""Where the Temporal Web UI (2.54) shows the payloads of a workflow, in one place: these pages are not ours."""
 
 import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+# What the operator configured, and what the UI says by itself.
 BANNER_MESSAGE = "This workflow is encrypted. Sign in to read it:"
+UNCONFIGURED_MESSAGE = "Codec Server could not connect"
 CIPHERTEXT = re.compile(r"[A-Za-z0-9+/]{80}")
 
 
@@ -22,9 +24,13 @@ class WorkflowPage:
         expect(self.input_and_result()).to_contain_text("Result")
         return self
 
-    def banner(self) -> Locator:
+    def banner(self, message: str = BANNER_MESSAGE) -> Locator:
         """The red line that the UI shows when its codec server refuses or does not answer."""
-        return self.page.get_by_text(BANNER_MESSAGE)
+        return self.page.locator("main").get_by_text(message)
+
+    def banner_link(self) -> Locator:
+        """The link beside the message; the UI shows its address as its text and opens it in a new tab."""
+        return self.page.locator('main a[href*="/login/"]')
 
     def input_and_result(self) -> Locator:
         """The two boxes above the timeline."""
@@ -32,7 +38,7 @@ class WorkflowPage:
 
     def memo(self) -> Locator:
         self._tab("Memo")
-        return self.page.locator("main .cm-content")
+        return self.page.get_by_role("textbox", name="Memo")
 
     def summary(self) -> Locator:
         """The user metadata, which the UI renders as Markdown in a frame."""
@@ -51,16 +57,27 @@ class WorkflowPage:
         self.page.get_by_test_id("event-summary-row").filter(has_text="Activity Task Failed").click()
         return self.page.get_by_test_id("event-summary-row-expanded")
 
+    def use_browser_setting(self, codec_url: str) -> None:
+        """Enter the codec server in the UI's own dialog, which keeps it in this browser's localStorage."""
+        self.page.get_by_role("button", name="Configure Codec Server").click()
+        self.page.get_by_text("Use my browser setting and ignore Cluster-level setting").click()
+        self.page.get_by_label("Codec Server browser endpoint").fill(codec_url)
+        self.page.get_by_text("Include cross-origin credentials").click()
+
+    def apply_browser_setting(self) -> None:
+        self.page.get_by_role("button", name="Apply").click()
+
     def _tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name).click()
 
 
 class Screenshots:
-    """Numbered in the order they are taken, so that a directory listing tells the story."""
+    """Keeps pictures of pages under plain names, so that a directory listing tells the story."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
 
     def take(self, page: Page, name: str) -> None:
+        """Write the visible part of `page` to `name`.png."""
         page.screenshot(path=self._directory / f"{name}.png")

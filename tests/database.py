@@ -1,0 +1,39 @@
+"""A logbook that takes no records: what a full disk or a lost permission does, made with a trigger."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from keys.models import AuditRecord
+
+TABLE = AuditRecord._meta.db_table
+REFUSE_INSERTS = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_unwritable BEFORE INSERT ON {TABLE} "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is unwritable'); END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION audit_unwritable() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit is unwritable'; END $$",
+        f"CREATE TRIGGER audit_unwritable BEFORE INSERT ON {TABLE} EXECUTE FUNCTION audit_unwritable()",
+    ],
+}
+ALLOW_INSERTS = {
+    "sqlite": ["DROP TRIGGER audit_unwritable"],
+    "postgresql": [f"DROP TRIGGER audit_unwritable ON {TABLE}", "DROP FUNCTION audit_unwritable"],
+}
+
+
+@pytest.fixture
+def audit_unwritable(transactional_db: None) -> Iterator[None]:
+    """No audit record can be written while the test runs. Ask for it last: other fixtures write records."""
+    _execute(REFUSE_INSERTS)
+    yield
+    _execute(ALLOW_INSERTS)
+
+
+def _execute(statements: dict[str, list[str]]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements[connection.vendor]:
+            cursor.execute(statement)

@@ -1,0 +1,195 @@
+"""The real Temporal Web UI in a real browser: unreadable before sign-in, readable after it, unreadable once revoked."""
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Response, expect
+
+from demo.codec_server import Installation
+from demo.dev_server import DevServer
+from demo.worker import APPROVAL, MEMO, PAYMENT
+from tests.e2e.people import Person
+from tests.e2e.web_ui import CIPHERTEXT, UNCONFIGURED_MESSAGE, Screenshots, WorkflowPage
+
+NOTE = MEMO["customer_note"]
+FAILURE = f"Mailbox of {PAYMENT.email} is full"
+PLAINTEXT = (PAYMENT.payer, PAYMENT.iban, PAYMENT.email, PAYMENT.amount, APPROVAL.approver, NOTE)
+
+
+@pytest.fixture
+def workflow(page: Page, ui: str, payment: str) -> WorkflowPage:
+    """The workflow in the configured Web UI; nobody has signed in."""
+    return WorkflowPage(page, ui, payment)
+
+
+@pytest.fixture
+def alices_workflow(workflow: WorkflowPage, codec: Installation, alice: Person) -> WorkflowPage:
+    """The same, opened by alice after she has signed in."""
+    sign_in(workflow.page, codec, alice)
+    return workflow.open()
+
+
+def sign_in(page: Page, codec: Installation, person: Person) -> None:
+    page.goto(f"{codec.url}/login/")
+    fill_in(page, person)
+    expect(page).not_to_have_url(re.compile("/login/"))
+
+
+def fill_in(page: Page, person: Person) -> None:
+    page.locator("input[name=username]").fill(person.username)
+    page.locator("input[name=password]").fill(person.password)
+    page.locator("input[name=password]").press("Enter")
+
+
+def decode_answers(page: Page, codec: Installation) -> list[Response]:
+    """Return a list that fills with the codec server's answers while the page is used."""
+    answers: list[Response] = []
+
+    def keep(answer: Response) -> None:
+        if answer.url.startswith(f"{codec.url}/decode") and answer.request.method == "POST":
+            answers.append(answer)
+
+    page.on("response", keep)
+    return answers
+
+
+def assert_unreadable(page: Page) -> None:
+    """Nothing on the page, hidden or shown, holds a piece of the payment in clear."""
+    shown = "\n".join(frame.content() for frame in page.frames)
+    assert [piece for piece in PLAINTEXT if piece in shown] == []
+
+
+# Before sign-in -------------------------------------------------------------------------------------------------------
+
+
+def test_before_sign_in_the_banner_shows_our_message_and_our_link(
+    workflow: WorkflowPage, codec: Installation, ui: str, screenshots: Screenshots
+) -> None:
+    workflow.open()
+    expect(workflow.banner()).to_be_visible()
+    expect(workflow.banner_link()).to_have_attribute("href", re.compile(f"^{codec.url}/login/\\?next={ui}/"))
+    screenshots.take(workflow.page, "1-before-sign-in-banner")
+
+
+def test_before_sign_in_every_decode_is_refused(workflow: WorkflowPage, codec: Installation) -> None:
+    answers = decode_answers(workflow.page, codec)
+    workflow.open()
+    expect(workflow.banner()).to_be_visible()
+    assert {answer.status for answer in answers} == {401}
+
+
+def test_before_sign_in_input_and_result_are_unreadable(workflow: WorkflowPage) -> None:
+    expect(workflow.open().input_and_result()).to_have_text(CIPHERTEXT)
+    expect(workflow.banner()).to_be_visible()
+    assert_unreadable(workflow.page)
+
+
+def test_before_sign_in_the_memo_is_unreadable(workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(workflow.open().memo()).to_contain_text("encryption-key-id")
+    screenshots.take(workflow.page, "2-before-sign-in-memo")
+    assert_unreadable(workflow.page)
+
+
+def test_before_sign_in_the_failure_is_unreadable(workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(workflow.open().failure()).to_contain_text("encryption-key-id")
+    screenshots.take(workflow.page, "3-before-sign-in-failure")
+    assert_unreadable(workflow.page)
+
+
+# The way in -----------------------------------------------------------------------------------------------------------
+
+
+def test_banner_link_leads_through_sign_in_back_to_a_readable_workflow(
+    workflow: WorkflowPage, context: BrowserContext, alice: Person, ui: str, screenshots: Screenshots
+) -> None:
+    workflow.open()
+    with context.expect_page() as opened:
+        workflow.banner_link().click()
+    tab = opened.value
+    expect(tab.locator("input[name=password]")).to_be_visible()
+    screenshots.take(tab, "4-sign-in")
+    fill_in(tab, alice)
+    expect(tab).to_have_url(re.compile(f"^{ui}/namespaces/default/workflows"))
+    expect(tab.get_by_role("link", name="payment-1042").first).to_be_visible()
+    screenshots.take(tab, "5-back-at-the-web-ui")
+    expect(workflow.open().input_and_result()).to_contain_text(PAYMENT.payer)
+
+
+# After sign-in --------------------------------------------------------------------------------------------------------
+
+
+def test_after_sign_in_input_and_result_read(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(alices_workflow.input_and_result()).to_contain_text(PAYMENT.iban)
+    expect(alices_workflow.input_and_result()).to_contain_text(f"Booking of {PAYMENT.amount}")
+    expect(alices_workflow.banner()).not_to_be_visible()
+    screenshots.take(alices_workflow.page, "6-after-sign-in-input-and-result")
+
+
+def test_after_sign_in_the_memo_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(alices_workflow.memo()).to_contain_text(NOTE)
+    screenshots.take(alices_workflow.page, "7-after-sign-in-memo")
+
+
+def test_after_sign_in_the_summary_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(alices_workflow.summary()).to_contain_text(f"Payment of {PAYMENT.amount} by {PAYMENT.payer}")
+    screenshots.take(alices_workflow.page, "8-after-sign-in-summary")
+
+
+def test_after_sign_in_the_query_result_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(alices_workflow.query_result()).to_contain_text(f"{PAYMENT.payer} has paid {PAYMENT.amount}")
+    screenshots.take(alices_workflow.page, "9-after-sign-in-query")
+
+
+def test_after_sign_in_the_encoded_failure_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    expect(alices_workflow.failure()).to_contain_text(FAILURE)
+    alices_workflow.page.get_by_text(FAILURE).first.scroll_into_view_if_needed()
+    screenshots.take(alices_workflow.page, "10-after-sign-in-failure")
+
+
+# Without a grant ------------------------------------------------------------------------------------------------------
+
+
+def test_after_the_grant_is_revoked_a_reload_reads_nothing(
+    workflow: WorkflowPage, codec: Installation, bob: Person, screenshots: Screenshots
+) -> None:
+    sign_in(workflow.page, codec, bob)
+    expect(workflow.open().input_and_result()).to_contain_text(PAYMENT.payer)
+    codec.manage("revoke", "bob", "default", "--reason", "end-to-end test")
+    workflow.page.reload()
+    expect(workflow.banner()).to_be_visible()
+    expect(workflow.input_and_result()).to_have_text(CIPHERTEXT)
+    screenshots.take(workflow.page, "11-after-revocation")
+    assert_unreadable(workflow.page)
+
+
+def test_person_without_a_grant_signs_in_and_reads_nothing(
+    workflow: WorkflowPage, codec: Installation, mallory: Person
+) -> None:
+    sign_in(workflow.page, codec, mallory)
+    expect(workflow.open().input_and_result()).to_have_text(CIPHERTEXT)
+    expect(workflow.banner()).to_be_visible()
+    assert_unreadable(workflow.page)
+
+
+# The browser's own setting --------------------------------------------------------------------------------------------
+
+
+def test_the_browsers_own_setting_reads_after_sign_in(
+    page: Page, temporal: DevServer, codec: Installation, payment: str, alice: Person, screenshots: Screenshots
+) -> None:
+    workflow = WorkflowPage(page, temporal.ui_url, payment).open()
+    workflow.use_browser_setting(codec.url)
+    screenshots.take(page, "12-browser-setting")
+    workflow.apply_browser_setting()
+    workflow.open()
+    expect(workflow.banner(UNCONFIGURED_MESSAGE)).to_be_visible()
+    assert_unreadable(page)
+    sign_in(page, codec, alice)
+    expect(workflow.open().input_and_result()).to_contain_text(PAYMENT.payer)
+    screenshots.take(page, "13-browser-setting-after-sign-in")
+    assert stored_setting(page) == ["true", "true", f'"{codec.url}"']
+
+
+def stored_setting(page: Page) -> list[str]:
+    keys = ("overrideRemoteCodecConfiguration", "includeCredentials", "endpoint")
+    return [page.evaluate("key => localStorage.getItem(key)", key) for key in keys]
