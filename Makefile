@@ -42,7 +42,11 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.lint
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	@var=$$(mktemp -d) && export CODEC_VAR=$$var CODEC_PUBLIC_URL=https://codec.example.com CODEC_TRUSTED_PROXIES=1 \
+	    CODEC_UI_ORIGINS=https://temporal.example.com && $(BIN)/python manage.py migrate --verbosity 0 \
+	    && $(BIN)/python manage.py bootstrap >/dev/null \
+	    && $(BIN)/python manage.py check --deploy --fail-level WARNING; status=$$?; rm -rf $$var; exit $$status
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

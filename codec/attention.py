@@ -56,8 +56,8 @@ def _namespaces() -> Iterator[Item]:
 
 
 def _grants() -> Iterator[Item]:
-    idle = Namespace.objects.annotate(in_force=Count("grants", filter=Q(grants__revoked_at=None)))
-    for namespace in idle.filter(in_force=0, retired_at=None):
+    readers = Count("grants", filter=Q(grants__revoked_at=None, grants__decode=True))
+    for namespace in Namespace.objects.annotate(readers=readers).filter(readers=0, retired_at=None):
         yield Item(f"Nobody may decode in {namespace} yet. Give the first grant.", reverse("admin:codec_grant_add"))
     disabled = Grant.objects.filter(revoked_at=None, user__is_active=False).count()
     if disabled:

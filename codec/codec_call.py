@@ -6,28 +6,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import transaction
 from temporalio.api.common.v1 import Payload
 
 from codec import rate_limit
 from codec.authorization import Decision, Denied
 from codec.callers.principal import Principal
-from codec.errors import CodecError, NotAllowed, RateLimited
-from keys import audit
+from codec.errors import CodecError, NotAllowed, RateLimited, Unavailable
+from keys import audit, epoch
 from keys.actor import Actor
 from keys.audit import AuditAction, Outcome
+from keys.epoch import PolicyMoved
 from keys.models import Namespace
 
 Authorize = Callable[[Principal, Namespace | None], Decision]
 
+_ATTEMPTS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecCall:
-    """`read` takes in the body when its turn has come: after the caller is known and permitted."""
+    """`epoch` was read before anything else; `read` takes in the body, once the caller is known and permitted."""
 
+    epoch: int
     principal: Principal
     actor: Actor
     namespace: str
     read: Callable[[], list[Payload]]
+
+
+UseCase = Callable[[CodecCall], list[Payload]]
 
 
 @dataclass(slots=True)
@@ -45,27 +53,56 @@ class Entry:
     def count_keys(self, labels: list[str]) -> None:
         self.details["keys"] = dict(Counter(labels))
 
+    def allow(self) -> None:
+        self.outcome, self.reason = Outcome.ALLOWED, ""
+
+    def refuse(self, error: CodecError) -> None:
+        self.outcome = Outcome.DENIED if isinstance(error, NotAllowed) else Outcome.FAILED
+        self.reason = error.reason
+
 
 @contextmanager
 def recorded(action: AuditAction, call: CodecCall) -> Iterator[Entry]:
-    """Record the call when the block ends: allowed, denied or failed. If it cannot be, nothing may leave."""
+    """Record the call when the block ends: allowed, denied or failed. If it cannot be, nothing may leave.
+
+    Raises PolicyMoved, and records nothing, when the call would be allowed by a policy that is no longer in force.
+    """
     entry = Entry()
     try:
         yield entry
-        entry.outcome, entry.reason = Outcome.ALLOWED, ""
+        entry.allow()
     except CodecError as error:
-        entry.outcome = Outcome.DENIED if isinstance(error, NotAllowed) else Outcome.FAILED
-        entry.reason = error.reason
+        entry.refuse(error)
         raise
     finally:
-        audit.record(
-            action,
-            actor=call.actor,
-            outcome=entry.outcome,
-            reason=entry.reason,
-            namespace=audit.printable(call.namespace),
-            details=entry.details,
-        )
+        with transaction.atomic():
+            if entry.outcome is Outcome.ALLOWED:
+                epoch.require(call.epoch)
+            _write(action, call, entry)
+
+
+def _write(action: AuditAction, call: CodecCall, entry: Entry) -> None:
+    audit.record(
+        action,
+        actor=call.actor,
+        outcome=entry.outcome,
+        reason=entry.reason,
+        namespace=audit.printable(call.namespace),
+        details=entry.details,
+    )
+
+
+def decide(use_case: UseCase, read_call: Callable[[], CodecCall]) -> list[Payload]:
+    """Return what `use_case` makes of the call; read and decided afresh whenever the policy moves meanwhile.
+
+    Raises Unavailable when it does not hold still.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return use_case(read_call())
+        except PolicyMoved:
+            continue
+    raise Unavailable(reason="policy_moving")
 
 
 def permitted_namespace(call: CodecCall, authorize: Authorize) -> Namespace:

@@ -25,15 +25,15 @@ def decode_payloads(call: CodecCall) -> list[Payload]:
             namespace = permitted_namespace(call, authorize_decode)
             payloads = call.read()
             entry.count_payloads(payloads)
-            return _decode(payloads, namespace, entry)
+            return _decode(payloads, namespace, call.epoch, entry)
     except NotAllowed:
         if not _returns_encoded(call.namespace):
             raise
         return call.read()
 
 
-def _decode(payloads: list[Payload], namespace: Namespace, entry: Entry) -> list[Payload]:
-    decoder = Decoder(Keyring(namespace), decoding_limits())
+def _decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
+    decoder = Decoder(Keyring(namespace, epoch), decoding_limits())
     try:
         return [decoder.decode(payload) for payload in payloads]
     except LimitExceeded as error:

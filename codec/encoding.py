@@ -22,11 +22,11 @@ def encode_payloads(call: CodecCall) -> list[Payload]:
         namespace = permitted_namespace(call, authorize_encode)
         payloads = call.read()
         entry.count_payloads(payloads)
-        return _encode(payloads, namespace, entry)
+        return _encode(payloads, namespace, call.epoch, entry)
 
 
-def _encode(payloads: list[Payload], namespace: Namespace, entry: Entry) -> list[Payload]:
-    encoder = Encoder(Keyring(namespace), namespace.codec_chain.split(","))
+def _encode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
+    encoder = Encoder(Keyring(namespace, epoch), namespace.codec_chain.split(","))
     try:
         return [encoder.encode(payload) for payload in payloads]
     except NotOurs as error:

@@ -21,6 +21,7 @@ from codec.errors import (
     WrongMediaType,
     WrongMethod,
 )
+from keys.errors import VaultUnavailable
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -41,7 +42,7 @@ def codec_endpoint(view: View) -> View:
             response = problem(request, error)
         except CodecError as error:
             response = problem(request, error)
-        except DatabaseError:
+        except (DatabaseError, VaultUnavailable):
             response = problem(request, Unavailable())
         return seal(response)
 

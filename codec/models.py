@@ -1,8 +1,10 @@
 """People, their sessions, and their rights."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 from keys.models import Namespace
@@ -11,14 +13,19 @@ from keys.models import Namespace
 class User(AbstractUser):
     """A person who signs in here. Being staff or superuser opens the admin, never a payload: that takes a Grant."""
 
+    @transaction.atomic
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the person together with the audit record of it, which codec.people writes; or neither."""
+        super().save(*args, **kwargs)
+
 
 class UserSession(AbstractBaseSession):
     """A browser session. `session_key` is the SHA-256 of the cookie's value: reading this table opens nothing."""
 
-    session_key = models.CharField(max_length=64, primary_key=True)  # type: ignore[misc]
+    session_key = models.CharField(max_length=64, primary_key=True)
     user_id = models.BigIntegerField(null=True, db_index=True)
 
-    objects = BaseSessionManager["UserSession"]()
+    objects = BaseSessionManager["UserSession"]()  # type: ignore[misc]
 
     class Meta(AbstractBaseSession.Meta):
         abstract = False

@@ -56,7 +56,7 @@ def remember_user(instance: User, **kwargs: Any) -> None:
 
 
 @receiver(post_save, sender=User)
-def record_user(instance: User, created: bool, **kwargs: Any) -> None:
+def record_user(instance: User, created: bool, update_fields: frozenset[str] | None = None, **kwargs: Any) -> None:
     before: User | None = instance._before  # type: ignore[attr-defined]
     about = {"user": instance.username, "user_id": instance.pk}
     if created or before is None:
@@ -66,8 +66,14 @@ def record_user(instance: User, created: bool, **kwargs: Any) -> None:
     changes = {name: getattr(instance, name) for name in WATCHED if getattr(instance, name) != getattr(before, name)}
     if changes:
         audit.record(AuditAction.USER_CHANGED, actor=current(), details=about | {"changes": changes})
-    if instance.password != before.password:
+    if instance.password != before.password and not _is_rehash(instance, update_fields):
         audit.record(AuditAction.USER_PASSWORD_CHANGED, actor=current(), details=about)
+
+
+def _is_rehash(user: User, update_fields: frozenset[str] | None) -> bool:
+    """True when Django, while somebody signs in, stores the same password under a newer hash."""
+    # AbstractBaseUser.check_password forgets the raw password and then saves this field alone.
+    return update_fields == frozenset({"password"}) and user._password is None  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=Group)
@@ -89,7 +95,8 @@ def record_members(action: AuditAction) -> Any:
         if change not in {"post_add", "post_remove", "pre_clear"}:
             return
         names = [str(item) for item in model._default_manager.filter(pk__in=pk_set or set())]
-        audit.record(action, actor=current(), details={"of": str(instance), "change": change[-6:], "items": names})
+        details = {"of": str(instance), "change": change.partition("_")[2], "items": names}
+        audit.record(action, actor=current(), details=details)
 
     return receive
 

@@ -5,35 +5,38 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from temporalio.api.common.v1 import Payload
 
 from codec import callers, request_facts, wire
-from codec.codec_call import CodecCall
+from codec.codec_call import CodecCall, decide
 from codec.decoding import decode_payloads
 from codec.downloading import download_payloads
 from codec.encoding import encode_payloads
 from codec.errors import MalformedBody, TooLarge
 from codec.http import codec_endpoint
 from codec.limits import wire_limits
+from keys import epoch
 
 
 @codec_endpoint
 def decode(request: HttpRequest) -> HttpResponse:
-    payloads = decode_payloads(_read_call(request))
+    payloads = decide(decode_payloads, lambda: _read_call(request))
     readable = request.GET.get("readable", "").lower() == "true"
     return _answer(wire.write_readable(payloads) if readable else wire.write_payloads(payloads))
 
 
 @codec_endpoint
 def encode(request: HttpRequest) -> HttpResponse:
-    return _answer(wire.write_payloads(encode_payloads(_read_call(request, refuse_unknown_fields=True))))
+    payloads = decide(encode_payloads, lambda: _read_call(request, refuse_unknown_fields=True))
+    return _answer(wire.write_payloads(payloads))
 
 
 @codec_endpoint
 def download(request: HttpRequest) -> HttpResponse:
-    return _answer(wire.write_payloads(download_payloads(_read_call(request))))
+    return _answer(wire.write_payloads(decide(download_payloads, lambda: _read_call(request))))
 
 
 def _read_call(request: HttpRequest, *, refuse_unknown_fields: bool = False) -> CodecCall:
     bearer = callers.in_bearer_mode(request)
     namespace = wire.read_namespace(request.headers.get("X-Namespace"), request.path_info, has_authorization=bearer)
+    number = epoch.read()
     principal = callers.authenticate(request)
 
     def read() -> list[Payload]:
@@ -41,7 +44,11 @@ def _read_call(request: HttpRequest, *, refuse_unknown_fields: bool = False) -> 
         return wire.parse_payloads(body, limits=wire_limits(), refuse_unknown_fields=refuse_unknown_fields)
 
     return CodecCall(
-        principal=principal, actor=request_facts.caller(request, principal), namespace=namespace, read=read
+        epoch=number,
+        principal=principal,
+        actor=request_facts.caller(request, principal),
+        namespace=namespace,
+        read=read,
     )
 
 

@@ -42,15 +42,16 @@ _FROM_URL_SAFE = str.maketrans("-_", "+/")
 
 @dataclass(frozen=True, slots=True)
 class WireLimits:
-    """How many payloads a request, and how many metadata entries a payload, may have."""
+    """How many payloads a request, and how many metadata entries and external payloads a payload, may have."""
 
     max_payloads: int = 2000
     max_metadata_entries: int = 64
+    max_external_payloads: int = 64
 
     @property
     def max_separators(self) -> int:
         """How many commas, or brackets of one kind, the JSON of an acceptable request has at most, generously."""
-        return self.max_payloads * (self.max_metadata_entries + 4)
+        return self.max_payloads * (self.max_metadata_entries + self.max_external_payloads + 4)
 
 
 # Requests -------------------------------------------------------------------------------------------------------------
@@ -80,10 +81,10 @@ class _RequestParser:
     def _payload(self, item: object, where: str) -> Payload:
         fields = self._fields(item, PAYLOAD_FIELDS, where)
         payload = Payload(data=_bytes(fields.get("data"), where, "data"))
-        if entries := fields.get("metadata"):
+        if (entries := fields.get("metadata")) is not None:
             self._fill_metadata(payload, entries, where)
-        if sizes := fields.get("externalPayloads"):
-            self._fill_external_payloads(payload, sizes, where)
+        if (items := fields.get("externalPayloads")) is not None:
+            self._fill_external_payloads(payload, items, where)
         return payload
 
     def _fill_metadata(self, payload: Payload, entries: object, where: str) -> None:
@@ -96,7 +97,10 @@ class _RequestParser:
             metadata[name] = _bytes(value, where, "metadata")
 
     def _fill_external_payloads(self, payload: Payload, items: object, where: str) -> None:
-        for item in _list(items, f"{where}.externalPayloads"):
+        items = _list(items, f"{where}.externalPayloads")
+        if len(items) > self.limits.max_external_payloads:
+            raise TooLarge(f"{where}.externalPayloads has more than {self.limits.max_external_payloads} elements.")
+        for item in items:
             fields = self._fields(item, EXTERNAL_PAYLOAD_FIELDS, f"an element of {where}.externalPayloads")
             payload.external_payloads.add(size_bytes=_int64(fields.get("sizeBytes"), f"{where}.sizeBytes"))
 

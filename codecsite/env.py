@@ -1,6 +1,7 @@
 """Read settings from the environment. Every reader refuses a bad value and names the variable, never the value."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?")
+_MAX_PORT = 65535
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def envstr(name: str, default: str = "") -> str:
@@ -24,9 +29,23 @@ def envbool(name: str, default: bool = False) -> bool:
 
 def envint(name: str, default: int, *, minimum: int = 0) -> int:
     value = envstr(name, str(default))
-    if not value.isascii() or not value.isdigit() or int(value) < minimum:
+    if not _DIGITS.fullmatch(value) or int(value) < minimum:
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {minimum}.")
     return int(value)
+
+
+def envport(name: str, default: int) -> int:
+    port = envint(name, default, minimum=1)
+    if port > _MAX_PORT:
+        raise ImproperlyConfigured(f"{name} must be a port, at most {_MAX_PORT}.")
+    return port
+
+
+def envchoice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = envstr(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}.")
+    return value
 
 
 def envlist(name: str, default: tuple[str, ...] = ()) -> list[str]:
@@ -54,14 +73,12 @@ def _refuse_empty(name: str) -> str:
 
 
 def check_origin(name: str, value: str) -> str:
-    """Return `value` if it is exactly scheme://host[:port] in lower case, as browsers write an Origin."""
-    try:
-        parts = urlsplit(value)
-        exact = f"{parts.scheme}://{parts.netloc}" == value.lower() == value and parts.port != 0
-    except ValueError:
-        exact = False
-    if not exact or parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise ImproperlyConfigured(f"{name} must hold origins like https://temporal.example.com, without a path.")
+    """Return `value` if it is scheme://host[:port] as browsers write an Origin: no capitals, no default port."""
+    match = _ORIGIN.fullmatch(value)
+    if match is None or match[2] == _DEFAULT_PORTS[match[1]] or int(match[2] or 1) > _MAX_PORT:
+        raise ImproperlyConfigured(
+            f"{name} must hold origins like https://temporal.example.com: in small letters, no path, no default port."
+        )
     return value
 
 

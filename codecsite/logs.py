@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -44,5 +45,6 @@ def config(*, level: str) -> dict[str, Any]:
             "django.db.backends": {"level": "WARNING"},  # below it are statements with their values
             "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.error": {"level": "WARNING"},
+            "uvicorn.access": {"handlers": [], "propagate": False},  # its lines hold query strings
         },
     }

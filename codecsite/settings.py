@@ -8,7 +8,17 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from codecsite import logs
-from codecsite.env import check_origin, envbool, envint, envlist, envsecret, envstr, is_loopback_url
+from codecsite.env import (
+    check_origin,
+    envbool,
+    envchoice,
+    envint,
+    envlist,
+    envport,
+    envsecret,
+    envstr,
+    is_loopback_url,
+)
 from codecsite.localsecret import read_or_create
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[User] and the like run as well as be checked
@@ -19,7 +29,7 @@ MIB = 1024 * 1024
 # Where this server is -------------------------------------------------------------------------------------------------
 
 CODEC_VAR = Path(envstr("CODEC_VAR", str(BASE_DIR / "var"))).absolute()
-PORT = envint("PORT", 8888, minimum=1)
+PORT = envport("PORT", 8888)
 CODEC_PUBLIC_URL = check_origin("CODEC_PUBLIC_URL", envstr("CODEC_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/"))
 HTTPS = CODEC_PUBLIC_URL.startswith("https://")
 LOOPBACK = is_loopback_url(CODEC_PUBLIC_URL)
@@ -50,6 +60,8 @@ except ValueError as error:
     raise ImproperlyConfigured("DATABASE_URL is not a database URL that Django understands.") from error
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+elif DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL or SQLite database.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Application ----------------------------------------------------------------------------------------------------------
@@ -69,13 +81,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "codecsite.request_id.request_id",
     "corsheaders.middleware.CorsMiddleware",
-    "codec.middleware.refuse_bad_transport",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "codec.middleware.refuse_bad_transport",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "codecsite.headers.browser_headers",
     "codecsite.headers.isolate_resources",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "codec.middleware.audit_actor",
@@ -104,7 +116,7 @@ WHITENOISE_AUTOREFRESH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
-LOGGING = logs.config(level=envstr("CODEC_LOG_LEVEL", "INFO"))
+LOGGING = logs.config(level=envchoice("CODEC_LOG_LEVEL", "INFO", logs.LEVELS))
 
 # People ---------------------------------------------------------------------------------------------------------------
 
@@ -173,5 +185,7 @@ CODEC_MAX_DECOMPRESSED_PAYLOAD_BYTES = envint("CODEC_MAX_DECOMPRESSED_PAYLOAD_BY
 CODEC_MAX_DECOMPRESSED_REQUEST_BYTES = envint("CODEC_MAX_DECOMPRESSED_REQUEST_BYTES", 128 * MIB, minimum=1024)
 CODEC_MAX_NESTED_CODECS = envint("CODEC_MAX_NESTED_CODECS", 4, minimum=1)
 CODEC_REQUESTS_PER_MINUTE = envint("CODEC_REQUESTS_PER_MINUTE", 30000, minimum=1)
+CODEC_KEY_CACHE_SECONDS = envint("CODEC_KEY_CACHE_SECONDS", 300, minimum=1)
+CODEC_KEY_CACHE_SIZE = envint("CODEC_KEY_CACHE_SIZE", 1000, minimum=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]  # no body in a temporary file

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from demo.background import background_loop
 from demo.codec_server import ROOT, Installation, serving, set_up
@@ -18,7 +19,7 @@ from demo.processes import StartError, free_port, port_is_free
 from demo.ui_proxy import CodecSettings, ui_proxy
 from demo.worker import make_payment, worker
 
-DIRECTORY = ROOT / "var" / "demo"
+DIRECTORY = Path(os.environ.get("CODEC_VAR") or ROOT / "var").absolute() / "demo"
 NAMESPACE = "default"
 KEY_ID = "demo-key"
 WORKFLOW_ID = "payment-1042"

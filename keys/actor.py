@@ -1,6 +1,7 @@
 """Who did something, and from where: the subject of an audit record."""
 
 import getpass
+import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ class Actor:
 
 def operator() -> Actor:
     """Return the actor of a management command: the operating system's user."""
-    return Actor(kind=ActorKind.COMMAND, name=getpass.getuser())
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # containers run under numbers that have no name
+        name = f"uid {os.getuid()}"
+    return Actor(kind=ActorKind.COMMAND, name=name)
 
 
 _current: ContextVar[Callable[[], Actor] | None] = ContextVar("current_actor", default=None)

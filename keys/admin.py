@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
 from keys import audit, rotation
@@ -57,6 +58,15 @@ class NamespaceAdmin(admin.ModelAdmin[Namespace]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Namespace | None = None) -> bool:
         return False
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except KeysError as error:  # the KEK is away; nothing was created
+            messages.error(request, str(error))
+            return redirect("admin:keys_namespace_add")
 
     def save_model(self, request: HttpRequest, obj: Namespace, form: ModelForm[Namespace], change: bool) -> None:
         if not change:

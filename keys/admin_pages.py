@@ -36,7 +36,7 @@ class ReasonForm(forms.Form):
     )
 
 
-def ask_reason(  # noqa: PLR0913
+def ask_reason(
     model_admin: admin.ModelAdmin[M],
     request: HttpRequest,
     pk: int,

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class KeysConfig(AppConfig):
@@ -6,4 +7,6 @@ class KeysConfig(AppConfig):
     verbose_name = "Keys and audit"
 
     def ready(self) -> None:
-        from keys import checks  # noqa: F401  registers the system checks
+        from keys import checks, epoch  # noqa: F401  registers the system checks
+
+        post_migrate.connect(epoch.ensure_row, sender=self)

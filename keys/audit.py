@@ -46,6 +46,11 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key:created"
     KEY_IMPORTED = "key:imported"
     KEY_MADE_PRIMARY = "key:made-primary"
+    KEY_DISABLED = "key:disabled"
+    KEY_ENABLED = "key:enabled"
+    KEY_DESTRUCTION_SCHEDULED = "key:destruction-scheduled"
+    KEY_DESTRUCTION_CANCELLED = "key:destruction-cancelled"
+    KEY_DESTROYED = "key:destroyed"
 
 
 def record(

@@ -27,3 +27,15 @@ class NoSuchNamespace(KeysError):
 
 class VaultUnavailable(KeysError):
     """A key exists but cannot be unwrapped now: the KEK is away, or is not the one that wrapped it."""
+
+
+class NoSuchKey(KeysError):
+    """The namespace has no key version of that id."""
+
+
+class TransitionRefused(KeysError):
+    """The key version's state does not allow this verb."""
+
+
+class StillNeeded(KeysError):
+    """Temporal may still keep payloads that only this key version can decode."""

@@ -1,12 +1,15 @@
-"""The one door to unwrapped data keys.
+"""The one door to unwrapped data keys, and their only cache.
 
-Keys are found by (namespace, key id) only: an id of another namespace is an unknown id here.
-Nothing is remembered between requests; a Keyring lives for one request.
+Keys are found by (namespace, key id) only: an id of another namespace is an unknown id here. What has been found,
+or not found, is kept in this process for CODEC_KEY_CACHE_SECONDS at most, CODEC_KEY_CACHE_SIZE entries at most,
+and never beyond the policy epoch it was found under.
 """
 
 import hmac
-import os
+import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
+from threading import Lock
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
@@ -16,6 +19,8 @@ from keys.models import KeyVersion, Namespace
 from keys.names import key_id_digest
 from keys.wrapping import provider
 from keys.wrapping.base import Binding, length_prefixed
+
+_PRIMARY = ""  # no digest is empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +32,84 @@ class OpenKey:
     aead: AESGCM = field(repr=False)
 
 
-class Keyring:
-    """The usable keys of one namespace, each unwrapped at most once."""
+class KeyCache:
+    """Opened keys by (namespace, digest of the key id), all of one policy epoch. None stands for "no such key"."""
 
-    def __init__(self, namespace: Namespace) -> None:
-        self._versions = KeyVersion.objects.filter(namespace=namespace, state=KeyVersion.State.ENABLED)
+    def __init__(self) -> None:
+        self._entries: OrderedDict[tuple[int, str], tuple[float, OpenKey | None]] = OrderedDict()
+        self._epoch = -1
+        self._lock = Lock()
+
+    def get(self, place: tuple[int, str], epoch: int) -> tuple[bool, OpenKey | None]:
+        """Return (whether it is known, the key)."""
+        with self._lock:
+            expires, key = self._entries.get(place, (0.0, None))
+            known = self._epoch == epoch and time.monotonic() < expires
+            return known, key if known else None
+
+    def put(self, place: tuple[int, str], epoch: int, key: OpenKey | None) -> None:
+        with self._lock:
+            if epoch < self._epoch:
+                return
+            if epoch > self._epoch:
+                self._entries.clear()
+                self._epoch = epoch
+            self._entries[place] = (time.monotonic() + settings.CODEC_KEY_CACHE_SECONDS, key)
+            self._entries.move_to_end(place)
+            while len(self._entries) > settings.CODEC_KEY_CACHE_SIZE:
+                self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+
+cache = KeyCache()
+
+
+class Keyring:
+    """The usable keys of one namespace under one policy epoch."""
+
+    def __init__(self, namespace: Namespace, epoch: int) -> None:
         self._namespace = namespace
-        self._opened: dict[str, OpenKey | None] = {}
+        self._epoch = epoch
 
     def encryption_key(self) -> OpenKey | None:
         """Return the primary, or None when the namespace has none. Raises VaultUnavailable."""
-        version = self._versions.filter(is_primary=True).first()
-        return self._open(version, version.key_id.encode()) if version else None
+        return self._find(_PRIMARY, None)
 
     def decryption_key(self, wire_id: bytes) -> OpenKey | None:
         """Return the enabled key with this id, or None. Raises VaultUnavailable."""
-        digest = key_id_digest(wire_id)
-        if digest not in self._opened:
-            version = self._versions.filter(key_id_digest=digest).first()
-            self._opened[digest] = self._open(version, wire_id) if version else None
-        return self._opened[digest]
+        return self._find(key_id_digest(wire_id), wire_id)
 
-    def _open(self, version: KeyVersion, wire_id: bytes) -> OpenKey:
+    def _find(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
+        place = (self._namespace.pk, digest)
+        known, key = cache.get(place, self._epoch)
+        if not known:
+            key = self._open(digest, wire_id)
+            cache.put(place, self._epoch, key)
+        return key
+
+    def _open(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
+        versions = KeyVersion.objects.filter(namespace=self._namespace, state=KeyVersion.State.ENABLED)
+        wanted = versions.filter(key_id_digest=digest) if wire_id is not None else versions.filter(is_primary=True)
+        version = wanted.first()
+        if version is None:
+            return None
         version.namespace = self._namespace
+        wire_id = version.key_id.encode() if wire_id is None else wire_id
         return OpenKey(label=version.key_id, wire_id=wire_id, aead=AESGCM(unwrap(version)))
 
 
 def wrap_new(version: KeyVersion, data_key: bytes) -> None:
     """Fill `kek_id`, `wrapped` and `check_value` of an unsaved version. Raises VaultUnavailable."""
-    version.kek_id, version.wrapped = provider(settings.CODEC_KEK).wrap(data_key, _binding(version))
+    version.kek_id, version.wrapped = provider(settings.CODEC_KEK).wrap(data_key, binding(version))
     version.check_value = check_value(version, data_key)
 
 
 def unwrap(version: KeyVersion) -> bytes:
     """Return the 32-byte data key, proven by its check value. Raises VaultUnavailable."""
-    data_key = provider(settings.CODEC_KEK).unwrap(version.kek_id, bytes(version.wrapped or b""), _binding(version))
+    data_key = provider(settings.CODEC_KEK).unwrap(version.kek_id, bytes(version.wrapped or b""), binding(version))
     if not hmac.compare_digest(check_value(version, data_key), bytes(version.check_value)):
         raise VaultUnavailable(f"Key version {version.key_id} does not match its check value.")
     return data_key
@@ -73,10 +121,6 @@ def check_value(version: KeyVersion, data_key: bytes) -> bytes:
     return hmac.digest(data_key, message, "sha256")[:8]
 
 
-def new_data_key() -> bytes:
-    """Return 32 random bytes from the operating system."""
-    return os.urandom(32)
-
-
-def _binding(version: KeyVersion) -> Binding:
+def binding(version: KeyVersion) -> Binding:
+    """Return what the wrapped key of this version is bound to."""
     return Binding(version.namespace.name, version.key_id, version.number)

@@ -4,8 +4,10 @@ import uuid
 from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from keys.names import is_namespace_name
 
@@ -37,6 +39,24 @@ class Namespace(models.Model):
         help_text="Refused, the Web UI shows an error; otherwise the unreadable payload. Both are audited as denied.",
     )
     codec_chain = models.CharField("what /encode does", max_length=40, choices=CodecChain, default=CodecChain.ZLIB)
+    rotation_period_days = models.PositiveIntegerField(
+        "rotate every (days)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Empty: only by hand. Due rotations are made by `manage.py rotate_due_keys`, run from a scheduler.",
+    )
+    next_rotation_at = models.DateTimeField("next rotation", null=True, blank=True, editable=False)
+    expected_encryptions_per_day = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Workers encrypt by themselves, so nobody can count. With a rate entered here, the share of the "
+        "2^32 encryptions that one key may make is estimated.",
+    )
+    history_retention_days = models.PositiveIntegerField(
+        default=90,
+        help_text="How long Temporal may still hold payloads: the namespace's retention plus archival.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -76,6 +96,9 @@ class KeyVersion(models.Model):
     wrapped = models.BinaryField(null=True, editable=False)
     check_value = models.BinaryField(max_length=8, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    state_changed_at = models.DateTimeField(default=timezone.now)
+    last_primary_at = models.DateTimeField(null=True, help_text="When it stopped being the primary.")
+    destroy_at = models.DateTimeField(null=True, help_text="When its scheduled destruction falls due.")
 
     class Meta:
         ordering = ["namespace__name", "-number"]
@@ -94,10 +117,48 @@ class KeyVersion(models.Model):
                 name="destroyed_has_no_material",
             ),
             models.CheckConstraint(condition=Q(number__gte=1), name="number_starts_at_one"),
+            models.CheckConstraint(
+                condition=Q(state="DESTROY_SCHEDULED", destroy_at__isnull=False)
+                | (~Q(state="DESTROY_SCHEDULED") & Q(destroy_at__isnull=True)),
+                name="scheduled_has_a_date",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.namespace} {self.key_id}"
+
+
+class KeyUse(models.Model):
+    """How often a key version was used through this server on one day (UTC): a summary of the audit (keys/usage.py)."""
+
+    version = models.ForeignKey(KeyVersion, on_delete=models.CASCADE, related_name="uses")
+    day = models.DateField()
+    decoded = models.PositiveBigIntegerField(default=0)
+    encoded = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "day"], name="key_use_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.day}"
+
+
+class UsageCursor(models.Model):
+    """How far the summary of KeyUse has read the audit. One row."""
+
+    last_record_id = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last_record_id)
+
+
+class PolicyEpoch(models.Model):
+    """One row whose number moves whenever a right can shrink or change. Database triggers move it (keys/epoch.py)."""
+
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.number)
 
 
 class AppendOnlyQuerySet(models.QuerySet["AuditRecord"]):

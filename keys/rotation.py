@@ -1,18 +1,22 @@
 """The verbs that create and change keys. Each runs in one transaction with its audit record."""
 
 import base64
+import os
 import secrets
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils import timezone
 
 from keys import audit
 from keys.actor import Actor
 from keys.audit import AuditAction
-from keys.errors import AlreadyExists, InvalidKey, InvalidName, NoSuchNamespace, ReasonRequired
-from keys.keyring import new_data_key, wrap_new
+from keys.errors import AlreadyExists, InvalidKey, InvalidName, NoSuchKey, NoSuchNamespace, TransitionRefused
+from keys.keyring import wrap_new
 from keys.models import KeyVersion, Namespace
 from keys.names import is_namespace_name, key_id_digest
+from keys.reasons import required
 
 _MAX_KEY_ID = 255
 _FEWEST_DISTINCT_BYTES = 6  # the key that the samples publish has 7
@@ -24,6 +28,14 @@ def find_namespace(name: str) -> Namespace:
         return Namespace.objects.get(name=name)
     except Namespace.DoesNotExist:
         raise NoSuchNamespace(f"There is no namespace {name}.") from None
+
+
+def find_version(namespace: Namespace, key_id: str) -> KeyVersion:
+    """Return the key version with this id, as `list_keys` shows it. Raises NoSuchKey."""
+    version = namespace.key_versions.filter(key_id=key_id).first()
+    if version is None:
+        raise NoSuchKey(f"{namespace} has no key version {key_id}.")
+    return version
 
 
 @transaction.atomic
@@ -42,7 +54,48 @@ def create_namespace(name: str, *, actor: Actor) -> Namespace:
 @transaction.atomic
 def rotate_key(namespace: Namespace, *, actor: Actor, reason: str) -> KeyVersion:
     """Make a new random key version the primary; the old ones stay as they are. Raises VaultUnavailable."""
-    return _create_version(_lock(namespace), actor=actor, reason=_required(reason))
+    return _create_version(_lock(namespace), actor=actor, reason=required(reason))
+
+
+@transaction.atomic
+def publish_key(namespace: Namespace, *, actor: Actor, reason: str) -> KeyVersion:
+    """Make a new random key version that decodes only, for Workers to fetch before it is promoted.
+
+    Raises ReasonRequired, VaultUnavailable.
+    """
+    return _create_version(_lock(namespace), actor=actor, reason=required(reason), primary=False)
+
+
+@transaction.atomic
+def promote_key(version: KeyVersion, *, actor: Actor, reason: str) -> KeyVersion:
+    """Make an ENABLED version the primary. Raises TransitionRefused, ReasonRequired."""
+    reason = required(reason)
+    namespace = _lock(version.namespace)
+    version = namespace.key_versions.get(pk=version.pk)
+    if version.state != KeyVersion.State.ENABLED:
+        raise TransitionRefused(f"{version.key_id} is {version.state}. Only an ENABLED version can be the primary.")
+    if version.is_primary:
+        raise TransitionRefused(f"{version.key_id} is the primary already.")
+    if version.key_id_digest != key_id_digest(version.key_id.encode()):
+        raise TransitionRefused(f"{version.key_id} can decode, but must not encode: its id would give the key away.")
+    _make_primary(version, actor=actor, reason=reason)
+    return version
+
+
+def rotate_due(*, actor: Actor) -> list[KeyVersion]:
+    """Rotate every namespace whose rotation is due, and return the new versions. Safe to run anywhere, any time."""
+    due = Namespace.objects.filter(retired_at=None, next_rotation_at__lte=timezone.now())
+    versions = [_rotate_if_due(namespace, actor=actor) for namespace in due]
+    return [version for version in versions if version is not None]
+
+
+@transaction.atomic
+def schedule_rotation(namespace: Namespace, period_days: int | None) -> None:
+    """Set the rotation period and, counted from the primary's creation, the next rotation; None ends the schedule."""
+    primary = namespace.key_versions.filter(is_primary=True).first()
+    namespace.rotation_period_days = period_days
+    namespace.next_rotation_at = _next_rotation(namespace, primary.created_at) if primary else None
+    namespace.save(update_fields=["rotation_period_days", "next_rotation_at"])
 
 
 @transaction.atomic
@@ -73,7 +126,21 @@ def import_key(namespace: Namespace, key_id: str, data_key: bytes, *, primary: b
     return version
 
 
-def _create_version(namespace: Namespace, *, actor: Actor, reason: str) -> KeyVersion:
+@transaction.atomic
+def _rotate_if_due(namespace: Namespace, *, actor: Actor) -> KeyVersion | None:
+    """Rotate under the namespace's lock, unless another process has just done it."""
+    locked = _lock(namespace)
+    if locked.next_rotation_at is None or locked.next_rotation_at > timezone.now():
+        return None
+    return _create_version(locked, actor=actor, reason=f"scheduled every {locked.rotation_period_days} days")
+
+
+def _next_rotation(namespace: Namespace, since: datetime) -> datetime | None:
+    days = namespace.rotation_period_days
+    return since + timedelta(days=days) if days else None
+
+
+def _create_version(namespace: Namespace, *, actor: Actor, reason: str, primary: bool = True) -> KeyVersion:
     number = _next_number(namespace)
     key_id = f"{number}-{_random_suffix()}"
     version = KeyVersion(
@@ -83,22 +150,26 @@ def _create_version(namespace: Namespace, *, actor: Actor, reason: str) -> KeyVe
         key_id_digest=key_id_digest(key_id.encode()),
         origin=KeyVersion.Origin.GENERATED,
     )
-    _store(version, new_data_key())
+    _store(version, os.urandom(32))
     audit.record(
         AuditAction.KEY_CREATED,
         actor=actor,
         namespace=namespace.name,
         details={"key_id": key_id, "kek_id": version.kek_id, "reason": reason},
     )
-    _make_primary(version, actor=actor, reason=reason)
+    if primary:
+        _make_primary(version, actor=actor, reason=reason)
     return version
 
 
 def _make_primary(version: KeyVersion, *, actor: Actor, reason: str) -> None:
-    former = KeyVersion.objects.filter(namespace=version.namespace, is_primary=True).first()
-    KeyVersion.objects.filter(namespace=version.namespace, is_primary=True).update(is_primary=False)
+    namespace, now = version.namespace, timezone.now()
+    former = namespace.key_versions.filter(is_primary=True).first()
+    namespace.key_versions.filter(is_primary=True).update(is_primary=False, last_primary_at=now)
     version.is_primary = True
     version.save(update_fields=["is_primary"])
+    namespace.next_rotation_at = _next_rotation(namespace, now)
+    namespace.save(update_fields=["next_rotation_at"])
     audit.record(
         AuditAction.KEY_MADE_PRIMARY,
         actor=actor,
@@ -123,12 +194,6 @@ def _next_number(namespace: Namespace) -> int:
 
 def _random_suffix() -> str:
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()
-
-
-def _required(reason: str) -> str:
-    if not reason.strip():
-        raise ReasonRequired("Say why, in a few words.")
-    return reason.strip()
 
 
 def _check_key(data_key: bytes) -> None:

@@ -19,6 +19,7 @@ from codec import rate_limit, refusals
 from codec.grants import give_grant
 from codec.models import User
 from codecsite.logs import JsonLines
+from keys import keyring
 from keys.actor import Actor, ActorKind
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.rotation import create_namespace, import_key
@@ -68,6 +69,7 @@ def quick_and_separate(settings: Any) -> Iterator[None]:
     """Passwords hash fast; counters that a process keeps start empty."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     rate_limit._buckets.clear()
+    keyring.cache.clear()
     refusals._counts.clear()
     yield
     refusals._counts.clear()

@@ -1,8 +1,9 @@
-"""A logbook that takes no records: what a full disk or a lost permission does, made with a trigger."""
+"""Two views behind the ORM: a logbook that takes no records, and every column there is."""
 
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.db import connection
 
 from keys.models import AuditRecord
@@ -27,7 +28,10 @@ ALLOW_INSERTS = {
 
 @pytest.fixture
 def audit_unwritable(transactional_db: None) -> Iterator[None]:
-    """No audit record can be written while the test runs. Ask for it last: other fixtures write records."""
+    """No audit record can be written while the test runs: a full disk, a lost permission, made with a trigger.
+
+    Ask for it last: other fixtures write records.
+    """
     _execute(REFUSE_INSERTS)
     yield
     _execute(ALLOW_INSERTS)
@@ -37,3 +41,12 @@ def _execute(statements: dict[str, list[str]]) -> None:
     with connection.cursor() as cursor:
         for statement in statements[connection.vendor]:
             cursor.execute(statement)
+
+
+def every_column() -> Iterator[tuple[str, bytes]]:
+    """Yield the place and the content of every field of every row of every table."""
+    for model in apps.get_models():
+        for row in model._base_manager.values():
+            for name, value in row.items():
+                content = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                yield f"{model._meta.db_table}.{name}", content

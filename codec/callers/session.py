@@ -14,6 +14,7 @@ def authenticate(request: HttpRequest) -> Principal:
     """Return the active user of an unexpired session. Raises NotSignedIn."""
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         raise NotSignedIn(reason="no_credential")
+    request.session = type(request.session)(request.COOKIES[settings.SESSION_COOKIE_NAME])  # read anew, not remembered
     user = get_user(request)
     if not isinstance(user, User) or not user.is_active:
         raise NotSignedIn("Your session has ended. Sign in to the codec server again.", reason="session_ended")

@@ -10,6 +10,6 @@ from keys.wrapping.local import LocalKek
 def provider(uri: str) -> KekProvider:
     """Return the provider that `uri` (CODEC_KEK) names. One instance per URI and process."""
     scheme, _, rest = uri.partition(":")
-    if scheme == "local":
+    if scheme == "local" and rest:
         return LocalKek(rest)
     raise KekUnavailable("CODEC_KEK names no KEK provider that this server knows.")

@@ -59,6 +59,8 @@ def create_ring(path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{kek_id} {base64.b64encode(os.urandom(32)).decode()}\n")
+        file.flush()
+        os.fsync(descriptor)
 
 
 def _read_ring(path: Path) -> dict[str, bytes]:
@@ -68,9 +70,10 @@ def _read_ring(path: Path) -> dict[str, bytes]:
         lines = path.read_text("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise KekUnavailable(f"The KEK file {path} cannot be read: {type(error).__name__}.") from error
-    ring = dict(_parse_line(line, path) for line in lines if line.strip())
-    if not ring:
-        raise KekUnavailable(f"The KEK file {path} holds no KEK.")
+    entries = [_parse_line(line, path) for line in lines if line.strip()]
+    ring = dict(entries)
+    if not ring or len(ring) < len(entries):
+        raise KekUnavailable(f"The KEK file {path} holds no KEK, or two with the same id.")
     return ring
 
 
@@ -80,6 +83,6 @@ def _parse_line(line: str, path: Path) -> tuple[str, bytes]:
         key = base64.b64decode(encoded.strip(), validate=True)
     except binascii.Error:
         key = b""
-    if len(key) != 32 or len(set(key)) < 8:
+    if not kek_id or len(key) != 32 or len(set(key)) < 8:
         raise KekUnavailable(f"The KEK file {path} holds a line that is not an id and 32 random bytes in base64.")
     return kek_id, key

@@ -21,7 +21,8 @@ def test_cookie_is_bound_to_this_host_and_hidden_from_scripts(alice):
     client = CodecClient()
     client.post("/login/", {"username": "alice", "password": canary.PASSWORD})
     morsel = client.cookies["__Host-codecsid"]
-    assert morsel["secure"] and morsel["httponly"]
+    assert morsel["secure"]
+    assert morsel["httponly"]
     assert (morsel["samesite"], morsel["path"], morsel["domain"]) == ("Lax", "/", "")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from temporalio.client import Client
 
 from demo.background import BackgroundLoop, background_loop
@@ -24,7 +24,7 @@ from demo.processes import free_port
 from demo.ui_proxy import CodecSettings, ui_proxy
 from demo.worker import make_payment, worker
 from tests.e2e.people import Person
-from tests.e2e.web_ui import BANNER_MESSAGE, Screenshots
+from tests.e2e.web_ui import BANNER_MESSAGE, VIEWPORT, Screenshots
 
 NAMESPACE = "default"
 KEY_ID = "workers-key-2026"
@@ -158,6 +158,7 @@ def screenshots() -> Screenshots:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = _chromium()
+    expect.set_options(timeout=20_000)  # two cores that run everything at once are slow at times
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield chromium
@@ -167,10 +168,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that nobody has used before."""
-    fresh = browser.new_context(viewport={"width": 1400, "height": 1300})
-    fresh.set_default_timeout(10_000)
-    yield fresh
-    fresh.close()
+    with browser.new_context(viewport=VIEWPORT) as fresh:
+        yield fresh
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from demo.worker import APPROVAL, PAYMENT, TASK_QUEUE
 from tests.e2e.people import Person, sign_in
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Output = Callable[..., str]
 ENDPOINTS = ["", "/", "/team/codec", "/{namespace}", "/{namespace}/"]
 ORDER = json.dumps({"payer": "Grace Hopper", "iban": "FR14 2004", "email": "grace@example.com", "amount": "7.00 EUR"})
 NOT_SIGNED_IN = "You are not signed in to the codec server."
@@ -70,25 +71,29 @@ def through_codec(cli: Run, codec: Installation, ui_url: str) -> Run:
 
 
 @pytest.fixture
-def as_alice(through_codec: Run, alices_cookie: str) -> Run:
-    def run(verb: str, *arguments: str, endpoint: str = "") -> "subprocess.CompletedProcess[str]":
-        return through_codec(verb, *arguments, endpoint=endpoint, cookie=alices_cookie)
+def as_alice(through_codec: Run, alices_cookie: str) -> Output:
+    """Runs it with alice's session, expects it to succeed and returns what it printed."""
+
+    def run(verb: str, *arguments: str, endpoint: str = "") -> str:
+        done = through_codec(verb, *arguments, endpoint=endpoint, cookie=alices_cookie)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     return run
 
 
 @pytest.fixture
-def order(as_alice: Run) -> str:
+def order(as_alice: Output) -> str:
     """The id of a payment that alice started with the CLI and that waits for its approval."""
+    return start(as_alice)
+
+
+def start(run: Output, endpoint: str = "") -> str:
+    """Start a payment and return its workflow id."""
     workflow_id = f"order-{uuid.uuid4().hex[:8]}"
-    started = start(as_alice, workflow_id)
-    assert started.returncode == 0, started.stderr
-    return workflow_id
-
-
-def start(run: Run, workflow_id: str, endpoint: str = "") -> "subprocess.CompletedProcess[str]":
     identity = ("--workflow-id", workflow_id, "--type", "PaymentWorkflow", "--task-queue", TASK_QUEUE)
-    return run("start", *identity, "--input", ORDER, "--memo", 'note="VIP"', endpoint=endpoint)
+    run("start", *identity, "--input", ORDER, "--memo", 'note="VIP"', endpoint=endpoint)
+    return workflow_id
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -101,13 +106,12 @@ def test_show_without_a_codec_is_ciphertext(cli: Run, payment: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_show_reads(as_alice: Run, payment: str, endpoint: str) -> None:
-    shown = as_alice("show", "-w", payment, endpoint=endpoint).stdout
-    assert PAYMENT.iban in shown
+def test_show_reads(as_alice: Output, payment: str, endpoint: str) -> None:
+    assert PAYMENT.iban in as_alice("show", "-w", payment, endpoint=endpoint)
 
 
-def test_show_as_json_reads_every_payload(as_alice: Run, payment: str) -> None:
-    shown = as_alice("show", "-w", payment, "-o", "json").stdout
+def test_show_as_json_reads_every_payload(as_alice: Output, payment: str) -> None:
+    shown = as_alice("show", "-w", payment, "-o", "json")
     data = " ".join(base64.b64decode(found).decode() for found in re.findall(r'"data": "([^"]+)"', shown))
     assert "encryption-key-id" not in shown
     for plaintext in (PAYMENT.email, APPROVAL.remark, f"Mailbox of {PAYMENT.email} is full", "before noon"):
@@ -115,22 +119,20 @@ def test_show_as_json_reads_every_payload(as_alice: Run, payment: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_query_reads(as_alice: Run, payment: str, endpoint: str) -> None:
+def test_query_reads(as_alice: Output, payment: str, endpoint: str) -> None:
     answer = as_alice("query", "-w", payment, "--type", "progress", endpoint=endpoint)
-    assert f"{PAYMENT.payer} has paid" in answer.stdout
+    assert f"{PAYMENT.payer} has paid" in answer
 
 
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_started_and_signalled_workflow_reaches_the_worker(as_alice: Run, endpoint: str) -> None:
-    workflow_id = f"order-{uuid.uuid4().hex[:8]}"
+def test_started_and_signalled_workflow_reaches_the_worker(as_alice: Output, endpoint: str) -> None:
+    workflow_id = start(as_alice, endpoint)
     approval = '{"approver": "Alan", "remark": "fine"}'
-    assert start(as_alice, workflow_id, endpoint).returncode == 0
-    assert as_alice("signal", "-w", workflow_id, "--name", "approve", "-i", approval, endpoint=endpoint).returncode == 0
-    result = as_alice("result", "-w", workflow_id, endpoint=endpoint)
-    assert "Booking of 7.00 EUR from FR14 2004" in result.stdout
+    as_alice("signal", "-w", workflow_id, "--name", "approve", "-i", approval, endpoint=endpoint)
+    assert "Booking of 7.00 EUR from FR14 2004" in as_alice("result", "-w", workflow_id, endpoint=endpoint)
 
 
 def test_what_the_cli_writes_is_stored_encrypted(cli: Run, order: str) -> None:
@@ -171,12 +173,12 @@ def test_query_without_a_grant_is_refused(through_codec: Run, payment: str, mall
 
 
 def test_signal_without_a_grant_is_refused_and_not_sent(
-    through_codec: Run, as_alice: Run, order: str, mallorys_cookie: str
+    through_codec: Run, as_alice: Output, order: str, mallorys_cookie: str
 ) -> None:
     approval = '{"approver": "Mallory", "remark": "mine"}'
     refused = through_codec("signal", "-w", order, "--name", "approve", "-i", approval, cookie=mallorys_cookie)
     assert_refused(refused, "Forbidden", NO_ACCESS)
-    assert "waits for an approval" in as_alice("query", "-w", order, "--type", "progress").stdout
+    assert "waits for an approval" in as_alice("query", "-w", order, "--type", "progress")
 
 
 @pytest.mark.parametrize("who", ["nobody", "mallory"])

@@ -1,18 +1,30 @@
 """The real Temporal Web UI in a real browser: unreadable before sign-in, readable after it, unreadable once revoked."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Response, expect
+from playwright.sync_api import Browser, Page, Response, StorageState, expect
 
 from demo.codec_server import Installation
 from demo.dev_server import DevServer
 from demo.worker import APPROVAL, MEMO, PAYMENT
 from tests.e2e.people import Person
-from tests.e2e.web_ui import CIPHERTEXT, UNCONFIGURED_MESSAGE, Screenshots, WorkflowPage
+from tests.e2e.web_ui import (
+    CIPHERTEXT,
+    NO_QUERY,
+    UNCONFIGURED_MESSAGE,
+    VIEWPORT,
+    Screenshots,
+    WorkflowPage,
+    fill_in,
+    follow_banner_link,
+    sign_in_through,
+)
 
 NOTE = MEMO["customer_note"]
 FAILURE = f"Mailbox of {PAYMENT.email} is full"
+KEY_ID_METADATA = re.compile("encryption-key-id")
 PLAINTEXT = (PAYMENT.payer, PAYMENT.iban, PAYMENT.email, PAYMENT.amount, APPROVAL.approver, NOTE)
 
 
@@ -22,23 +34,25 @@ def workflow(page: Page, ui: str, payment: str) -> WorkflowPage:
     return WorkflowPage(page, ui, payment)
 
 
+@pytest.fixture(scope="module")
+def alices_cookies(browser: Browser, codec: Installation, alice: Person) -> StorageState:
+    """What a browser keeps after alice has signed in."""
+    with browser.new_context() as context:
+        sign_in(context.new_page(), codec, alice)
+        return context.storage_state()
+
+
 @pytest.fixture
-def alices_workflow(workflow: WorkflowPage, codec: Installation, alice: Person) -> WorkflowPage:
-    """The same, opened by alice after she has signed in."""
-    sign_in(workflow.page, codec, alice)
-    return workflow.open()
+def alices_workflow(browser: Browser, alices_cookies: StorageState, ui: str, payment: str) -> Iterator[WorkflowPage]:
+    """The workflow in the Web UI of a browser in which alice has signed in."""
+    with browser.new_context(viewport=VIEWPORT, storage_state=alices_cookies) as context:
+        yield WorkflowPage(context.new_page(), ui, payment).open()
 
 
 def sign_in(page: Page, codec: Installation, person: Person) -> None:
     page.goto(f"{codec.url}/login/")
     fill_in(page, person)
     expect(page).not_to_have_url(re.compile("/login/"))
-
-
-def fill_in(page: Page, person: Person) -> None:
-    page.locator("input[name=username]").fill(person.username)
-    page.locator("input[name=password]").fill(person.password)
-    page.locator("input[name=password]").press("Enter")
 
 
 def decode_answers(page: Page, codec: Installation) -> list[Response]:
@@ -57,6 +71,21 @@ def assert_unreadable(page: Page) -> None:
     """Nothing on the page, hidden or shown, holds a piece of the payment in clear."""
     shown = "\n".join(frame.content() for frame in page.frames)
     assert [piece for piece in PLAINTEXT if piece in shown] == []
+
+
+def assert_nothing_reads(workflow: WorkflowPage, screenshots: Screenshots, name: str) -> None:
+    """Wherever the UI shows payloads of the workflow, it shows them encrypted."""
+    expect(workflow.banner()).to_be_visible()
+    places = {
+        "input-and-result": (workflow.input_and_result, CIPHERTEXT),
+        "failure": (workflow.failure, KEY_ID_METADATA),
+        "memo": (workflow.memo, KEY_ID_METADATA),
+        "query": (workflow.no_query, NO_QUERY),
+    }
+    for place, (show, expected) in places.items():
+        expect(show()).to_contain_text(expected)
+        screenshots.take(workflow.page, f"{name}-{place}")
+        assert_unreadable(workflow.page)
 
 
 # Before sign-in -------------------------------------------------------------------------------------------------------
@@ -78,40 +107,28 @@ def test_before_sign_in_every_decode_is_refused(workflow: WorkflowPage, codec: I
     assert {answer.status for answer in answers} == {401}
 
 
-def test_before_sign_in_input_and_result_are_unreadable(workflow: WorkflowPage) -> None:
-    expect(workflow.open().input_and_result()).to_have_text(CIPHERTEXT)
-    expect(workflow.banner()).to_be_visible()
-    assert_unreadable(workflow.page)
-
-
-def test_before_sign_in_the_memo_is_unreadable(workflow: WorkflowPage, screenshots: Screenshots) -> None:
-    expect(workflow.open().memo()).to_contain_text("encryption-key-id")
-    screenshots.take(workflow.page, "2-before-sign-in-memo")
-    assert_unreadable(workflow.page)
-
-
-def test_before_sign_in_the_failure_is_unreadable(workflow: WorkflowPage, screenshots: Screenshots) -> None:
-    expect(workflow.open().failure()).to_contain_text("encryption-key-id")
-    screenshots.take(workflow.page, "3-before-sign-in-failure")
-    assert_unreadable(workflow.page)
+def test_before_sign_in_nothing_reads(workflow: WorkflowPage, screenshots: Screenshots) -> None:
+    assert_nothing_reads(workflow.open(), screenshots, "2-before-sign-in")
 
 
 # The way in -----------------------------------------------------------------------------------------------------------
 
 
-def test_banner_link_leads_through_sign_in_back_to_a_readable_workflow(
-    workflow: WorkflowPage, context: BrowserContext, alice: Person, ui: str, screenshots: Screenshots
+def test_banner_link_leads_to_our_sign_in(
+    workflow: WorkflowPage, codec: Installation, screenshots: Screenshots
 ) -> None:
-    workflow.open()
-    with context.expect_page() as opened:
-        workflow.banner_link().click()
-    tab = opened.value
-    expect(tab.locator("input[name=password]")).to_be_visible()
-    screenshots.take(tab, "4-sign-in")
-    fill_in(tab, alice)
+    sign_in_page = follow_banner_link(workflow.open().page)
+    expect(sign_in_page).to_have_url(re.compile(f"^{codec.url}/login/"))
+    screenshots.take(sign_in_page, "3-sign-in")
+
+
+def test_sign_in_leads_back_to_the_web_ui_and_there_the_workflow_reads(
+    workflow: WorkflowPage, alice: Person, ui: str, screenshots: Screenshots
+) -> None:
+    tab = sign_in_through(workflow.open().page, alice)
     expect(tab).to_have_url(re.compile(f"^{ui}/namespaces/default/workflows"))
     expect(tab.get_by_role("link", name="payment-1042").first).to_be_visible()
-    screenshots.take(tab, "5-back-at-the-web-ui")
+    screenshots.take(tab, "3-sign-in-and-back-at-the-web-ui")
     expect(workflow.open().input_and_result()).to_contain_text(PAYMENT.payer)
 
 
@@ -122,28 +139,29 @@ def test_after_sign_in_input_and_result_read(alices_workflow: WorkflowPage, scre
     expect(alices_workflow.input_and_result()).to_contain_text(PAYMENT.iban)
     expect(alices_workflow.input_and_result()).to_contain_text(f"Booking of {PAYMENT.amount}")
     expect(alices_workflow.banner()).not_to_be_visible()
-    screenshots.take(alices_workflow.page, "6-after-sign-in-input-and-result")
+    screenshots.take(alices_workflow.page, "4-after-sign-in-input-and-result")
 
 
 def test_after_sign_in_the_memo_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
     expect(alices_workflow.memo()).to_contain_text(NOTE)
-    screenshots.take(alices_workflow.page, "7-after-sign-in-memo")
+    screenshots.take(alices_workflow.page, "4-after-sign-in-memo")
 
 
 def test_after_sign_in_the_summary_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
     expect(alices_workflow.summary()).to_contain_text(f"Payment of {PAYMENT.amount} by {PAYMENT.payer}")
-    screenshots.take(alices_workflow.page, "8-after-sign-in-summary")
+    screenshots.take(alices_workflow.page, "4-after-sign-in-summary")
 
 
 def test_after_sign_in_the_query_result_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
     expect(alices_workflow.query_result()).to_contain_text(f"{PAYMENT.payer} has paid {PAYMENT.amount}")
-    screenshots.take(alices_workflow.page, "9-after-sign-in-query")
+    screenshots.take(alices_workflow.page, "4-after-sign-in-query")
 
 
 def test_after_sign_in_the_encoded_failure_reads(alices_workflow: WorkflowPage, screenshots: Screenshots) -> None:
-    expect(alices_workflow.failure()).to_contain_text(FAILURE)
-    alices_workflow.page.get_by_text(FAILURE).first.scroll_into_view_if_needed()
-    screenshots.take(alices_workflow.page, "10-after-sign-in-failure")
+    failure = alices_workflow.failure()
+    expect(failure).to_contain_text(FAILURE)
+    failure.get_by_text("encodedAttributes").scroll_into_view_if_needed()
+    screenshots.take(alices_workflow.page, "4-after-sign-in-failure")
 
 
 # Without a grant ------------------------------------------------------------------------------------------------------
@@ -156,19 +174,14 @@ def test_after_the_grant_is_revoked_a_reload_reads_nothing(
     expect(workflow.open().input_and_result()).to_contain_text(PAYMENT.payer)
     codec.manage("revoke", "bob", "default", "--reason", "end-to-end test")
     workflow.page.reload()
-    expect(workflow.banner()).to_be_visible()
-    expect(workflow.input_and_result()).to_have_text(CIPHERTEXT)
-    screenshots.take(workflow.page, "11-after-revocation")
-    assert_unreadable(workflow.page)
+    assert_nothing_reads(workflow, screenshots, "5-after-revocation")
 
 
 def test_person_without_a_grant_signs_in_and_reads_nothing(
-    workflow: WorkflowPage, codec: Installation, mallory: Person
+    workflow: WorkflowPage, codec: Installation, mallory: Person, screenshots: Screenshots
 ) -> None:
     sign_in(workflow.page, codec, mallory)
-    expect(workflow.open().input_and_result()).to_have_text(CIPHERTEXT)
-    expect(workflow.banner()).to_be_visible()
-    assert_unreadable(workflow.page)
+    assert_nothing_reads(workflow.open(), screenshots, "6-without-a-grant")
 
 
 # The browser's own setting --------------------------------------------------------------------------------------------
@@ -179,14 +192,14 @@ def test_the_browsers_own_setting_reads_after_sign_in(
 ) -> None:
     workflow = WorkflowPage(page, temporal.ui_url, payment).open()
     workflow.use_browser_setting(codec.url)
-    screenshots.take(page, "12-browser-setting")
+    screenshots.take(page, "7-browser-setting")
     workflow.apply_browser_setting()
     workflow.open()
     expect(workflow.banner(UNCONFIGURED_MESSAGE)).to_be_visible()
     assert_unreadable(page)
     sign_in(page, codec, alice)
     expect(workflow.open().input_and_result()).to_contain_text(PAYMENT.payer)
-    screenshots.take(page, "13-browser-setting-after-sign-in")
+    screenshots.take(page, "7-browser-setting-after-sign-in")
     assert stored_setting(page) == ["true", "true", f'"{codec.url}"']
 
 

@@ -3,11 +3,16 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
+from tests.e2e.people import Person
+
+VIEWPORT: ViewportSize = {"width": 1500, "height": 1200}
 # What the operator configured, and what the UI says by itself.
 BANNER_MESSAGE = "This workflow is encrypted. Sign in to read it:"
+BANNER_LINK = 'main a[href*="/login/"]'
 UNCONFIGURED_MESSAGE = "Codec Server could not connect"
+NO_QUERY = re.compile("This will fail if you have no workers running")
 CIPHERTEXT = re.compile(r"[A-Za-z0-9+/]{80}")
 
 
@@ -30,7 +35,7 @@ class WorkflowPage:
 
     def banner_link(self) -> Locator:
         """The link beside the message; the UI shows its address as its text and opens it in a new tab."""
-        return self.page.locator('main a[href*="/login/"]')
+        return self.page.locator(BANNER_LINK)
 
     def input_and_result(self) -> Locator:
         """The two boxes above the timeline."""
@@ -51,6 +56,11 @@ class WorkflowPage:
         self.page.get_by_role("button", name="Run Query").click()
         return self.page.get_by_test_id("query-result")
 
+    def no_query(self) -> Locator:
+        """What stands in place of the queries when their list cannot be decoded."""
+        self._tab("Queries")
+        return self.page.get_by_text(NO_QUERY)
+
     def failure(self) -> Locator:
         """The expanded event of the activity that failed for good."""
         self._tab("Event History")
@@ -69,6 +79,28 @@ class WorkflowPage:
 
     def _tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name).click()
+
+
+def follow_banner_link(page: Page) -> Page:
+    """Click the banner's link, whose text is its address, and return the tab that opens: our sign-in."""
+    with page.expect_popup() as opened:
+        page.locator(BANNER_LINK).click()
+    expect(opened.value.locator("input[name=password]")).to_be_visible()
+    return opened.value
+
+
+def sign_in_through(page: Page, person: Person) -> Page:
+    """Sign in by the banner's link and return its tab, which by then is back at the Web UI."""
+    tab = follow_banner_link(page)
+    fill_in(tab, person)
+    return tab
+
+
+def fill_in(page: Page, person: Person) -> None:
+    """Send our sign-in form."""
+    page.locator("input[name=username]").fill(person.username)
+    page.locator("input[name=password]").fill(person.password)
+    page.locator("input[name=password]").press("Enter")
 
 
 class Screenshots:

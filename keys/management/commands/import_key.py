@@ -1,8 +1,7 @@
 import base64
-import binascii
 import hashlib
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from django.core.management.base import CommandParser
 
@@ -24,7 +23,7 @@ class Command(VaultCommand):
         parser.add_argument("--primary", action="store_true", help="encode with it from now on")
 
     def run(self, *, namespace: str, key_id: str, primary: bool, **options: Any) -> None:
-        data_key = read_key(sys.stdin.read())
+        data_key = read_key(sys.stdin)
         if hashlib.sha256(data_key).hexdigest() == SAMPLE_KEY_SHA256:
             self.stderr.write(
                 "Warning: this is the key that Temporal's samples publish. Everybody has it. Rotate it out soon."
@@ -34,9 +33,9 @@ class Command(VaultCommand):
         self.stdout.write(f"Imported key {version.key_id} into {namespace} {role}.")
 
 
-def read_key(text: str) -> bytes:
+def read_key(stream: TextIO) -> bytes:
     """Return the bytes of a base64 line. Raises InvalidKey."""
     try:
-        return base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64.b64decode(stream.read().strip(), validate=True)
+    except ValueError as error:  # of base64, and of a stream that is not text
         raise InvalidKey("Standard input holds no key in base64.") from error

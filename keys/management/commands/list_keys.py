@@ -4,6 +4,7 @@ from django.core.management.base import CommandParser
 
 from keys.command import VaultCommand
 from keys.models import KeyVersion
+from keys.rotation import find_namespace
 
 
 class Command(VaultCommand):
@@ -14,7 +15,7 @@ class Command(VaultCommand):
 
     def run(self, *, namespace: str | None, **options: Any) -> None:
         versions = KeyVersion.objects.select_related("namespace")
-        for version in versions.filter(namespace__name=namespace) if namespace else versions:
+        for version in versions.filter(namespace=find_namespace(namespace)) if namespace else versions:
             primary = "primary" if version.is_primary else ""
             created = f"{version.created_at:%Y-%m-%d}"
             self.stdout.write(

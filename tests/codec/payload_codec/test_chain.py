@@ -2,13 +2,14 @@ import base64
 import gzip
 import json
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import cramjam
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.json_format import ParseDict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 
@@ -247,6 +248,7 @@ def test_encoder_refuses_a_chain_without_encryption():
 
 # Any payload
 
+on_a_busy_machine = settings(deadline=None)
 OURS = ("binary/encrypted", "binary/zlib", "binary/gzip", "binary/snappy")
 encodings = st.binary(max_size=20) | st.sampled_from([b"json/plain", b"binary/null", b"binary/plain"])
 
@@ -263,21 +265,22 @@ def payloads(draw: st.DrawFn) -> Payload:
     return payload
 
 
+@on_a_busy_machine
 @given(payload=payloads(), steps=st.sampled_from(CHAINS))
 def test_encode_then_decode_is_identity(payload, steps):
     assert decode(Encoder(KEYS, steps).encode(payload)) == payload
 
 
+@on_a_busy_machine
 @given(encoding=st.sampled_from(OURS), data=st.binary(max_size=200), wire_id=st.sampled_from([b"1", b"2"]))
-def test_arbitrary_data_fails_only_as_a_codec_error(encoding, data, wire_id):
+def test_arbitrary_data_decodes_or_fails_as_a_codec_error(encoding, data, wire_id):
     payload = Payload(metadata={"encoding": encoding.encode(), "encryption-key-id": wire_id}, data=data)
-    with pytest.raises(PayloadCodecError):
+    with suppress(PayloadCodecError):
         decode(payload)
 
 
+@on_a_busy_machine
 @given(plaintext=st.binary(max_size=200))
 def test_arbitrary_plaintext_decodes_or_fails_as_a_codec_error(plaintext):
-    try:
+    with suppress(PayloadCodecError):
         decode(encrypted(plaintext))
-    except PayloadCodecError:
-        pass

@@ -1,0 +1,15 @@
+"""What moves the policy epoch on this side: sessions that end, people who change, groups and grants.
+
+Signing in, a session's data and `last_login` do not move it.
+"""
+
+from keys.epoch import Trigger, on_every_change
+
+TRIGGERS = [
+    Trigger("codec_usersession", "DELETE", only_if="OLD.user_id IS NOT NULL"),
+    Trigger("codec_usersession", "UPDATE", only_if="NEW.expire_date < OLD.expire_date OR NEW.user_id <> OLD.user_id"),
+    Trigger("codec_user", "UPDATE", ("username", "password", "is_active")),
+    Trigger("codec_user", "DELETE"),
+    *on_every_change("codec_user_groups"),
+    *on_every_change("codec_grant"),
+]
