@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from codec import grants
 from codec.models import Grant, User
 from keys.actor import current
-from keys.admin_pages import ReadOnlyAdmin, ask_reason, may_act
+from keys.admin_pages import Question, ReadOnlyAdmin, ask_reason, may_act
 
 
 class NewUserForm(AdminUserCreationForm[User]):
@@ -99,12 +99,12 @@ class GrantAdmin(ReadOnlyAdmin[Grant]):
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask why, then end the grant."""
 
-        def act(grant: Grant, reason: str) -> str:
+        def act(grant: Grant, *, reason: str) -> str:
             grants.revoke_grant(grant, actor=current(), reason=reason)
             return f"{grant.user} has no grant on {grant.namespace} any more."
 
         template = "admin/codec/grant/revoke.html"
-        return ask_reason(self, request, pk, act, template=template, refusals=(grants.GrantRefused,))
+        return ask_reason(self, request, pk, Question(template=template, act=act, refusals=(grants.GrantRefused,)))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -7,7 +7,10 @@ class CodecConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from codec import checks, people  # noqa: F401  registers system checks and signal receivers
+        from codec import checks, epoch_triggers, people  # noqa: F401  registers system checks and signal receivers
+        from keys import epoch
+
+        epoch.known_triggers.extend(epoch_triggers.TRIGGERS)
 
 
 class CodecAdminConfig(AdminConfig):

@@ -13,9 +13,11 @@ from keys.audit import Outcome
 from keys.errors import VaultUnavailable
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.selftest import check_kek
+from keys.usage import estimated_share_of_limit
 
 OLD_KEY = timedelta(days=90)
 RECENT = timedelta(days=1)
+NEAR_LIMIT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,19 @@ def _namespaces() -> Iterator[Item]:
         primary = KeyVersion.objects.filter(namespace=namespace, is_primary=True).first()
         if primary is None:
             yield Item(f"{namespace} has no primary key: nothing can be encoded there.", url, urgent=True)
-        elif primary.created_at < timezone.now() - OLD_KEY:
+            continue
+        share = estimated_share_of_limit(primary)
+        if namespace.next_rotation_at and namespace.next_rotation_at < timezone.now():
+            since = f"{namespace.next_rotation_at:%Y-%m-%d}"
+            yield Item(
+                f"The rotation of {namespace} is overdue since {since}. Does rotate_due_keys run?", url, urgent=True
+            )
+        elif primary.created_at < timezone.now() - OLD_KEY and not namespace.rotation_period_days:
             yield Item(f"The primary key of {namespace} is older than {OLD_KEY.days} days. Rotate it.", url)
+        if share is not None and share > NEAR_LIMIT:
+            yield Item(
+                f"The primary key of {namespace} nears the limit of 2^32 encryptions. Rotate it.", url, urgent=True
+            )
 
 
 def _grants() -> Iterator[Item]:

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -13,6 +14,9 @@ from django.views.decorators.http import require_safe
 from codec.grants import grants_in_force
 from codec.models import User
 from codec.return_to import safe_target
+from keys import epoch
+from keys.errors import VaultUnavailable
+from keys.selftest import check_kek
 
 
 class SignInView(LoginView):
@@ -41,3 +45,15 @@ def home(request: HttpRequest) -> HttpResponse:
 def healthz(request: HttpRequest) -> HttpResponse:
     """Say that this process serves. Touches nothing else."""
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether this process can decode now: the database answers, its triggers are there, every KEK works."""
+    try:
+        epoch.read()
+        ready = not epoch.missing_triggers()
+        check_kek()
+    except (DatabaseError, VaultUnavailable):
+        ready = False
+    return HttpResponse("ready\n" if ready else "not ready\n", content_type="text/plain", status=200 if ready else 503)

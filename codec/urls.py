@@ -13,4 +13,5 @@ urlpatterns = [
     path("login/", pages.SignInView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", pages.healthz, name="healthz"),
+    path("readyz", pages.readyz, name="readyz"),
 ]

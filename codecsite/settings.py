@@ -152,7 +152,7 @@ CSRF_FAILURE_VIEW = "codec.error_pages.csrf_failed"
 
 CODEC_PATH = r"^/(?:.*/)?(?:decode|encode|download)/*$"
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [CODEC_PATH.replace("^/", "^"), r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [CODEC_PATH.replace("^/", "^"), r"^(?:healthz|readyz)$"]
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if CODEC_TRUSTED_PROXIES:

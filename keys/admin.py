@@ -6,30 +6,34 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
 
-from keys import audit, rotation
+from keys import admin_verbs, audit, rotation, usage
 from keys.actor import current
-from keys.admin_pages import ReadOnlyAdmin, ask_reason
+from keys.admin_pages import Question, ReadOnlyAdmin, ask_reason, may_act
+from keys.admin_verbs import PageVerb
 from keys.audit import AuditAction
 from keys.errors import KeysError
 from keys.models import AuditRecord, KeyVersion, Namespace
+from keys.timeline import Moment, timeline
+
+EDITABLE = (
+    "denied_decode",
+    "codec_chain",
+    "rotation_period_days",
+    "expected_encryptions_per_day",
+    "history_retention_days",
+)
 
 
-class KeyVersionInline(admin.TabularInline[KeyVersion, Namespace]):
-    model = KeyVersion
-    fields = readonly_fields = ("number", "key_id", "state", "is_primary", "origin", "kek_id", "created_at")
-    ordering = ("-number",)
-    extra = 0
-    can_delete = False
-    show_change_link = False
+def ask_about_keys(verb: PageVerb, *, template: str, **options: Any) -> Question:
+    """Return the page of `verb`, which calls its function with what the form asked for."""
 
-    def has_add_permission(self, request: HttpRequest, obj: Namespace | None = None) -> bool:
-        return False
+    def act(row: Any, **asked: Any) -> str:
+        return verb.done.format(verb.act(row, actor=current(), **asked).key_id)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    return Question(template=template, act=act, refusals=(KeysError,), form=verb.form, **options)
 
 
 @admin.register(Namespace)
@@ -48,13 +52,17 @@ class NamespaceAdmin(admin.ModelAdmin[Namespace]):
         return namespace.key_versions.count()
 
     def get_fields(self, request: HttpRequest, obj: Namespace | None = None) -> tuple[str, ...]:
-        return ("name",) if obj is None else ("name", "denied_decode", "codec_chain", "created_at")
+        return ("name",) if obj is None else ("name", *EDITABLE, "next_rotation_at", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Namespace | None = None) -> tuple[str, ...]:
-        return () if obj is None else ("name", "created_at")
+        return () if obj is None else ("name", "next_rotation_at", "created_at")
 
-    def get_inlines(self, request: HttpRequest, obj: Namespace | None) -> list[Any]:
-        return [] if obj is None else [KeyVersionInline]
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        namespace = self.get_object(request, object_id)
+        context = {"timeline": timeline(namespace) if namespace else [], "may_act": may_act(self, request)}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def has_delete_permission(self, request: HttpRequest, obj: Namespace | None = None) -> bool:
         return False
@@ -75,23 +83,25 @@ class NamespaceAdmin(admin.ModelAdmin[Namespace]):
             return
         with transaction.atomic():
             obj.save()
+            if "rotation_period_days" in form.changed_data:
+                rotation.schedule_rotation(obj, obj.rotation_period_days)
             changes = {name: getattr(obj, name) for name in form.changed_data}
             audit.record(
                 AuditAction.NAMESPACE_CHANGED, actor=current(), namespace=obj.name, details={"changes": changes}
             )
 
     def get_urls(self) -> list[URLPattern]:
-        rotate = path("<int:pk>/rotate/", self.admin_site.admin_view(self.rotate), name="keys_namespace_rotate")
-        return [rotate, *super().get_urls()]
+        page = self.admin_site.admin_view(self.verb_page)
+        verbs = [
+            path(f"<int:pk>/{name}/", page, {"name": name}, name=f"keys_namespace_{name}")
+            for name in admin_verbs.ON_NAMESPACE
+        ]
+        return [*verbs, *super().get_urls()]
 
-    def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask why, then make a new primary key version."""
-
-        def act(namespace: Namespace, reason: str) -> str:
-            version = rotation.rotate_key(namespace, actor=current(), reason=reason)
-            return f"{namespace} now encodes with key {version.key_id}."
-
-        return ask_reason(self, request, pk, act, template="admin/keys/namespace/rotate.html", refusals=(KeysError,))
+    def verb_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Ask why, then make a new key version."""
+        question = ask_about_keys(admin_verbs.ON_NAMESPACE[name], template=f"admin/keys/namespace/{name}.html")
+        return ask_reason(self, request, pk, question)
 
 
 @admin.register(KeyVersion)
@@ -99,7 +109,24 @@ class KeyVersionAdmin(ReadOnlyAdmin[KeyVersion]):
     list_display = ("key_id", "namespace", "number", "state", "is_primary", "origin", "kek_id", "created_at")
     list_filter = ("state", "is_primary", "namespace")
     search_fields = ("key_id", "namespace__name")
-    fields = ("namespace", "number", "key_id", "state", "is_primary", "origin", "kek_id", "created_at")
+    fields = (*list_display, "state_changed_at", "last_primary_at", "destroy_at")
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.verb_page)
+        verbs = [
+            path(f"<int:pk>/{name}/", page, {"name": name}, name=f"keys_keyversion_{name}")
+            for name in admin_verbs.ON_VERSION
+        ]
+        return [*verbs, *super().get_urls()]
+
+    def verb_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Show the use of the version and ask why, then act on it."""
+        version = get_object_or_404(KeyVersion, pk=pk)
+        then = reverse("admin:keys_namespace_change", args=[version.namespace_id])
+        context = {"moment": Moment.of(version), "needed_until": usage.needed_until(version)}
+        template = f"admin/keys/keyversion/{name}.html"
+        question = ask_about_keys(admin_verbs.ON_VERSION[name], template=template, context=context, then=then)
+        return ask_reason(self, request, pk, question)
 
 
 @admin.register(AuditRecord)

@@ -1,10 +1,12 @@
 """Two habits of every admin page here: look but do not touch, and ask why before acting."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
@@ -31,36 +33,64 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
 
 
 class ReasonForm(forms.Form):
+    """Asks why. What `cleaned_data` holds goes to the act as keywords."""
+
     reason = forms.CharField(
         max_length=200, help_text="A sentence for whoever reviews the audit log, e.g. a ticket number and why."
     )
 
+    def __init__(self, *args: Any, user: AbstractBaseUser | AnonymousUser, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
 
-def ask_reason(
-    model_admin: admin.ModelAdmin[M],
-    request: HttpRequest,
-    pk: int,
-    act: Callable[[M, str], str],
-    *,
-    template: str,
-    refusals: tuple[type[Exception], ...],
-) -> HttpResponse:
-    """Show `template` with a form for the reason; on POST call `act` and show the sentence it returns.
 
-    Needs the permission to change the object. `refusals` are shown on the form.
+class DangerousForm(ReasonForm):
+    """Asks for the password again as well, so that an unlocked screen is not enough."""
+
+    password = forms.CharField(
+        label="Your password",
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text="Asked again because this can make payloads unreadable.",
+    )
+
+    def clean_password(self) -> None:
+        if not self._user.check_password(self.cleaned_data["password"]):
+            raise forms.ValidationError("That is not your password.")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        return {name: value for name, value in data.items() if name != "password"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A page that asks why: `act` gets the row and what `form` asked for, and returns the sentence to show.
+
+    `refusals` are shown on the form; afterwards the browser goes to `then`, or to the row's own page.
     """
-    instance = get_object_or_404(model_admin.model, pk=pk)
-    if not model_admin.has_view_permission(request, instance) or not may_act(model_admin, request):
+
+    template: str
+    act: Callable[..., str]
+    refusals: tuple[type[Exception], ...]
+    form: type[ReasonForm] = ReasonForm
+    context: dict[str, Any] = field(default_factory=dict)
+    then: str | None = None
+
+
+def ask_reason(model_admin: admin.ModelAdmin[M], request: HttpRequest, pk: int, question: Question) -> HttpResponse:
+    """Show the question; on POST act on the answer. Needs the permission to change the row."""
+    row = get_object_or_404(model_admin.model, pk=pk)
+    if not model_admin.has_view_permission(request, row) or not may_act(model_admin, request):
         raise PermissionDenied
-    form = ReasonForm(request.POST or None)
+    form = question.form(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         try:
-            messages.success(request, act(instance, form.cleaned_data["reason"]))
-            return redirect(_page_of(model_admin, instance))
-        except refusals as error:
+            messages.success(request, question.act(row, **form.cleaned_data))
+            return redirect(question.then or _page_of(model_admin, row))
+        except question.refusals as error:
             form.add_error(None, str(error))
-    context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, "original": instance}
-    return TemplateResponse(request, template, {**context, "form": form, "title": str(instance)})
+    page = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, "original": row}
+    return TemplateResponse(request, question.template, {**page, "form": form, "title": str(row), **question.context})
 
 
 def may_act(model_admin: admin.ModelAdmin[M], request: HttpRequest) -> bool:

@@ -86,6 +86,9 @@ TRIGGERS = [
 ]
 
 
+known_triggers: list[Trigger] = [*TRIGGERS]  # the door adds its own when it is ready
+
+
 def install(triggers: list[Trigger]) -> migrations.RunPython:
     """Return the migration operation that creates `triggers`."""
 
@@ -116,12 +119,13 @@ def install_function() -> migrations.RunPython:
     return migrations.RunPython(create, drop)
 
 
-def installed_triggers() -> set[str]:
-    """Return the names of the epoch's triggers that the database has."""
+def missing_triggers() -> list[str]:
+    """Return the names of known triggers that the database lacks, or has disabled."""
     catalog = {
         "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'",
         "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
     }
     with connection.cursor() as cursor:
         cursor.execute(catalog[connection.vendor])
-        return {name for (name,) in cursor.fetchall() if name.startswith("policy_epoch_")}
+        present = {name for (name,) in cursor.fetchall()}
+    return sorted(trigger.name for trigger in known_triggers if trigger.name not in present)

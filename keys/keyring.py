@@ -62,6 +62,7 @@ class KeyCache:
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+            self._epoch = -1
 
 
 cache = KeyCache()

@@ -63,6 +63,7 @@ def enable(version: KeyVersion, *, actor: Actor, reason: str) -> KeyVersion:
     return _move(version, Verb.ENABLE, actor=actor, reason=reason)
 
 
+@transaction.atomic
 def schedule_destruction(
     version: KeyVersion, *, actor: Actor, reason: str, days: int = DEFAULT_WAIT_DAYS, override: bool = False
 ) -> KeyVersion:
@@ -74,7 +75,7 @@ def schedule_destruction(
     if days < SHORTEST_WAIT_DAYS:
         raise TransitionRefused(f"Destruction waits {SHORTEST_WAIT_DAYS} days at least.")
     if not override:
-        _refuse_if_needed(version)
+        _refuse_if_needed(_lock(version))
     destroy_at = timezone.now() + timedelta(days=days)
     details = {"override": override, "destroy_at": destroy_at.isoformat()}
     return _move(version, Verb.SCHEDULE_DESTRUCTION, actor=actor, reason=reason, destroy_at=destroy_at, details=details)
@@ -119,7 +120,7 @@ def _move(
     details: dict[str, object] | None = None,
 ) -> KeyVersion:
     reason = required(reason)
-    version = KeyVersion.objects.select_for_update(of=("self",)).select_related("namespace").get(pk=version.pk)
+    version = _lock(version)
     former, version.state = version.state, next_state(version, verb)
     version.state_changed_at, version.destroy_at = timezone.now(), destroy_at
     if version.state == State.DESTROYED:
@@ -132,6 +133,10 @@ def _move(
         details={"key_id": version.key_id, "from": former, "reason": reason, **(details or {})},
     )
     return version
+
+
+def _lock(version: KeyVersion) -> KeyVersion:
+    return KeyVersion.objects.select_for_update(of=("self",)).select_related("namespace").get(pk=version.pk)
 
 
 def _refuse_if_needed(version: KeyVersion) -> None:

@@ -3,6 +3,7 @@
 import io
 from unittest.mock import patch
 
+from django.core.checks import run_checks
 from django.core.management import call_command
 
 
@@ -12,3 +13,8 @@ def manage(command: str, *arguments: str, stdin: bytes = b"") -> str:
     with patch("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")):
         call_command(command, *arguments, stdout=printed, stderr=printed, no_color=True)
     return printed.getvalue()
+
+
+def failed_checks() -> set[str]:
+    """Return the ids of what `manage.py check --deploy` finds wrong."""
+    return {message.id for message in run_checks(include_deployment_checks=True)}

@@ -107,9 +107,7 @@ def preflight(
     return Client().options("/", headers=asked, PATH_INFO=path)
 
 
-@pytest.mark.parametrize(
-    "path", ["/decode", "/encode", "/download", "//decode", "/a/b/decode"]
-)
+@pytest.mark.parametrize("path", ["/decode", "/encode", "/download", "//decode", "/a/b/decode"])
 def test_preflight_of_the_web_ui_allows_everything_it_sends(path):
     answer = preflight(UI_ORIGIN, path)
     assert answer.status_code == 200

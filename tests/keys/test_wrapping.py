@@ -100,7 +100,9 @@ def test_flipped_bit_does_not_unwrap(ring, position):
         ring.unwrap(kek_id, damaged, BINDING)
 
 
-@pytest.mark.parametrize("wrapped", [b"", b"\x01", b"\x01" * 13, b"\x01" * 28, b"\x01" * 61, b"\x02" * 61, b"\x00" * 61])
+@pytest.mark.parametrize(
+    "wrapped", [b"", b"\x01", b"\x01" * 13, b"\x01" * 28, b"\x01" * 61, b"\x02" * 61, b"\x00" * 61]
+)
 def test_bytes_that_are_no_wrapped_key_do_not_unwrap(ring, wrapped):
     with pytest.raises(UnwrapRefused):
         ring.unwrap("first", wrapped, BINDING)

@@ -2,7 +2,9 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
+from django.core.management.base import CommandError
 
+from keys import epoch
 from keys.command import VaultCommand
 from keys.selftest import check_kek
 
@@ -12,6 +14,8 @@ class Command(VaultCommand):
 
     def run(self, **options: Any) -> None:
         check_kek()
+        if missing := epoch.missing_triggers():
+            raise CommandError(f"The database lacks the triggers {', '.join(missing)}. Run `manage.py migrate`.")
         self._say_where()
         uvicorn.run(
             "codecsite.asgi:application",

@@ -15,4 +15,4 @@ class Command(VaultCommand):
 
     def run(self, *, name: str, **options: Any) -> None:
         namespace = create_namespace(name, actor=operator())
-        self.stdout.write(f"Created namespace {namespace} with key {namespace.key_versions.get()}.")
+        self.stdout.write(f"Created namespace {namespace} with key {namespace.key_versions.get().key_id}.")

@@ -3,17 +3,18 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from keys.actor import operator
-from keys.command import VaultCommand
+from keys.command import KeyCommand
 from keys.rotation import find_namespace, rotate_key
 
 
-class Command(VaultCommand):
+class Command(KeyCommand):
     help = "Make a new random key version the primary of a namespace. Older versions keep decoding."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("namespace")
         parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
 
     def run(self, *, namespace: str, reason: str, **options: Any) -> None:
         version = rotate_key(find_namespace(namespace), actor=operator(), reason=reason)
-        self.stdout.write(f"{namespace} now encodes with key {version.key_id}.")
+        self.tell([version], f"{namespace} now encodes with key {version.key_id}.", as_json=options["json"])
