@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8888
 export PORT
 
-.PHONY: help run test demo lint format bench clean
+.PHONY: help run test demo lint format clean
 
 help:
 	@echo "make run    serve at http://localhost:$(PORT), set up at the first start"

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from codec.attention import attention
+from codec.models import User
 
 
 class CodecAdminSite(AdminSite):
@@ -18,9 +19,12 @@ class CodecAdminSite(AdminSite):
     site_title = "Codec Server"
     index_title = "Administration"
     index_template = "admin/start.html"
+    enable_nav_sidebar = False
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        return super().index(request, {"attention": attention(), **(extra_context or {})})
+        if not isinstance(request.user, User):
+            raise PermissionDenied
+        return super().index(request, {"attention": attention(request.user), **(extra_context or {})})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one sign-in page. Somebody who is signed in already lacks the right to be here."""

@@ -8,7 +8,7 @@ from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from codec.models import Grant
+from codec.models import Grant, User
 from keys.audit import Outcome
 from keys.errors import VaultUnavailable
 from keys.models import AuditRecord, KeyVersion, Namespace
@@ -29,15 +29,10 @@ class Item:
     urgent: bool = False
 
 
-def attention() -> list[Item]:
-    return sorted(_items(), key=lambda item: not item.urgent)
-
-
-def _items() -> Iterator[Item]:
-    yield from _kek()
-    yield from _namespaces()
-    yield from _grants()
-    yield from _refused()
+def attention(user: User) -> list[Item]:
+    """Return what `user` may look into, urgent items first."""
+    items = [item for permission, look in _SECTIONS if user.has_perm(permission) for item in look()]
+    return sorted(items, key=lambda item: not item.urgent)
 
 
 def _kek() -> Iterator[Item]:
@@ -84,5 +79,13 @@ def _refused() -> Iterator[Item]:
     since = timezone.now() - RECENT
     denied = AuditRecord.objects.filter(at__gte=since, outcome=Outcome.DENIED, action__startswith="payload:").count()
     if denied:
-        url = f"{reverse('admin:keys_auditrecord_changelist')}?outcome={Outcome.DENIED}"
+        url = f"{reverse('admin:keys_auditrecord_changelist')}?outcome__exact={Outcome.DENIED}&q=payload"
         yield Item(f"{denied} codec request(s) were denied in the last 24 hours.", url)
+
+
+_SECTIONS = [
+    ("keys.view_namespace", _kek),
+    ("keys.view_namespace", _namespaces),
+    ("codec.view_grant", _grants),
+    ("keys.view_auditrecord", _refused),
+]

@@ -8,8 +8,12 @@ from keys.epoch import Trigger, on_every_change
 TRIGGERS = [
     Trigger("codec_usersession", "DELETE", only_if="OLD.user_id IS NOT NULL"),
     Trigger("codec_usersession", "UPDATE", only_if="NEW.expire_date < OLD.expire_date OR NEW.user_id <> OLD.user_id"),
-    Trigger("codec_user", "UPDATE", ("username", "password", "is_active")),
+    Trigger("codec_user", "UPDATE", ("username", "password", "is_active", "is_service")),
     Trigger("codec_user", "DELETE"),
     *on_every_change("codec_user_groups"),
+    *on_every_change("codec_identity"),
+    Trigger("codec_apitoken", "UPDATE", ("user_id", "digest", "decode", "encode", "expires_at", "revoked_at")),
+    Trigger("codec_apitoken", "DELETE"),
+    *on_every_change("codec_apitoken_namespaces"),
     *on_every_change("codec_grant"),
 ]

@@ -10,6 +10,9 @@ from keys.actor import Actor
 from keys.audit import AuditAction
 from keys.models import Namespace
 
+MAX_REASON = 200
+TOO_LONG = f"Say it in at most {MAX_REASON} characters."
+
 
 class GrantRefused(Exception):
     """The grant cannot be given or revoked; the message says why and may be shown."""
@@ -26,6 +29,8 @@ def refusal(user: User, namespace: Namespace, *, decode: bool, encode: bool, act
         return "Choose decode, encode or both."
     if not reason.strip():
         return "Say why this person needs it."
+    if len(reason) > MAX_REASON:
+        return TOO_LONG
     if namespace.retired_at is not None:
         return "This namespace is retired."
     if actor.id == str(user.pk):
@@ -58,6 +63,8 @@ def revoke_grant(grant: Grant, *, actor: Actor, reason: str) -> None:
     """End a grant from the very next request on. Raises GrantRefused when it has ended already, or without a reason."""
     if not reason.strip():
         raise GrantRefused("Say why the grant ends.")
+    if len(reason) > MAX_REASON:
+        raise GrantRefused(TOO_LONG)
     current = Grant.objects.select_for_update().get(pk=grant.pk)
     if not current.in_force:
         raise GrantRefused("This grant has ended already.")

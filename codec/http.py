@@ -81,6 +81,7 @@ def problem(request: HttpRequest, error: CodecError) -> HttpResponse:
         "request_id": request.META.get("REQUEST_ID", ""),
     }
     response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    response["Content-Length"] = str(len(response.content))  # not every refusal reaches CommonMiddleware
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
     if isinstance(error, WrongMethod):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from codec import request_facts
+from codec import refusals, request_facts
 from codec.errors import BadTransport, BodyTooSlow, CodecError, Unavailable
 from codec.http import problem, seal
 from keys import actor
@@ -25,7 +25,9 @@ def refuse_bad_transport(get_response: GetResponse) -> GetResponse:
         refusal = request.META.get("asgi.scope", {}).get("codec.refusal")
         if refusal is None:
             return get_response(request)
-        return seal(problem(request, TRANSPORT_ERRORS[refusal]()))
+        error = TRANSPORT_ERRORS[refusal]()
+        refusals.count(request, error.reason)
+        return seal(problem(request, error))
 
     return middleware
 

@@ -70,6 +70,11 @@ def record_user(instance: User, created: bool, update_fields: frozenset[str] | N
         audit.record(AuditAction.USER_PASSWORD_CHANGED, actor=current(), details=about)
 
 
+@receiver(post_delete, sender=User)
+def record_user_deleted(instance: User, **kwargs: Any) -> None:
+    audit.record(AuditAction.USER_DELETED, actor=current(), details={"user": instance.username, "user_id": instance.pk})
+
+
 def _is_rehash(user: User, update_fields: frozenset[str] | None) -> bool:
     """True when Django, while somebody signs in, stores the same password under a newer hash."""
     # AbstractBaseUser.check_password forgets the raw password and then saves this field alone.

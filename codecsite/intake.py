@@ -18,6 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_BODY = {b"content-length", b"transfer-encoding"}
 _SINGLE = {b"x-namespace", b"authorization", b"authorization-extras", b"origin", b"content-type", b"host"}
 
 
@@ -43,7 +44,7 @@ class Intake:
         body = _Body(scope, receive)
         try:
             await self._take_in(scope, body)
-            await self._app(scope, body.replay, send)
+            await self._app(scope, body.replay, _closing(send) if "codec.refusal" in scope else send)
         except Disconnected:
             return
         finally:
@@ -106,9 +107,11 @@ class _Body:
 
 
 def check_request(scope: Scope) -> None:
-    """Raise Refused for headers too large in all or ambiguous by repetition, and for a query with raw bytes."""
+    """Raise Refused for headers too large in all or ambiguous, and for a query with raw bytes."""
     headers = scope["headers"]
     names = [name for name, _ in headers]
+    if (b"upgrade" in names or scope["method"] == "CONNECT") and not _BODY.isdisjoint(names):
+        raise Refused("bad_headers")  # httptools hands on no body then, and uvicorn takes it for the next request
     if sum(len(name) + len(value) for name, value in headers) > settings.CODEC_MAX_HEADER_BYTES:
         raise Refused("bad_headers")
     if any(names.count(name) > 1 for name in _SINGLE):
@@ -116,6 +119,17 @@ def check_request(scope: Scope) -> None:
     if not scope["query_string"].isascii():
         scope["query_string"] = b""
         raise Refused("bad_headers")
+
+
+def _closing(send: Send) -> Send:
+    """Return `send`, ending the connection after the answer: what is still on its way belongs to what was refused."""
+
+    async def send_and_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return send_and_close
 
 
 def _body_limit(headers: Headers) -> int:

@@ -37,11 +37,15 @@ def config(*, level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonLines}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
+            "nowhere": {"class": "logging.NullHandler"},
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},  # a traceback each
             "django.db.backends": {"level": "WARNING"},  # below it are statements with their values
             "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.error": {"level": "WARNING"},

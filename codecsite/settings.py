@@ -1,5 +1,6 @@
 """Every setting of the server. Values from outside come through env.py; docs/configuration.md explains each."""
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from codecsite.localsecret import read_or_create
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[User] and the like run as well as be checked
 
+os.umask(0o077)  # whatever this server writes is its owner's alone
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 
@@ -33,10 +36,12 @@ PORT = envport("PORT", 8888)
 CODEC_PUBLIC_URL = check_origin("CODEC_PUBLIC_URL", envstr("CODEC_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/"))
 HTTPS = CODEC_PUBLIC_URL.startswith("https://")
 LOOPBACK = is_loopback_url(CODEC_PUBLIC_URL)
-CODEC_BIND = envstr("CODEC_BIND", "0.0.0.0") if HTTPS else "127.0.0.1"  # noqa: S104  plain http never leaves the machine
 CODEC_TLS_CERTIFICATE = envstr("CODEC_TLS_CERTIFICATE")
 CODEC_TLS_PRIVATE_KEY = envstr("CODEC_TLS_PRIVATE_KEY")
 CODEC_TRUSTED_PROXIES = envint("CODEC_TRUSTED_PROXIES", 0)
+# Others reach this port only where TLS ends here, or where the operator says so: a proxy's headers are believed.
+_bind = "0.0.0.0" if CODEC_TLS_CERTIFICATE else "127.0.0.1"  # noqa: S104
+CODEC_BIND = envstr("CODEC_BIND", _bind) if HTTPS else "127.0.0.1"
 
 ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", (urlsplit(CODEC_PUBLIC_URL).hostname or "",))
 if LOOPBACK and not HTTPS:
@@ -56,8 +61,8 @@ SQLITE_OPTIONS = {
 _database_url = envsecret("DATABASE_URL") or f"sqlite:///{CODEC_VAR / 'db.sqlite3'}"
 try:
     DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=None, conn_health_checks=True)}
-except ValueError as error:
-    raise ImproperlyConfigured("DATABASE_URL is not a database URL that Django understands.") from error
+except ValueError:  # which quotes a part of the URL
+    raise ImproperlyConfigured("DATABASE_URL is not a database URL that Django understands.") from None
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 elif DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
@@ -82,12 +87,12 @@ MIDDLEWARE = [
     "codecsite.request_id.request_id",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "codec.middleware.refuse_bad_transport",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "codecsite.headers.browser_headers",
     "codecsite.headers.isolate_resources",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "codec.middleware.audit_actor",
@@ -116,6 +121,7 @@ WHITENOISE_AUTOREFRESH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["codecsite.formats"]
 LOGGING = logs.config(level=envchoice("CODEC_LOG_LEVEL", "INFO", logs.LEVELS))
 
 # People ---------------------------------------------------------------------------------------------------------------

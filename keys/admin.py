@@ -1,5 +1,6 @@
 """Namespaces, key versions and the logbook in the admin. Key material is never shown; records are never changed."""
 
+import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -133,11 +134,11 @@ class KeyVersionAdmin(ReadOnlyAdmin[KeyVersion]):
 class AuditRecordAdmin(ReadOnlyAdmin[AuditRecord]):
     list_display = ("at", "action", "outcome", "reason", "actor_name", "namespace", "address", "summary")
     list_filter = ("outcome", "action", ("at", admin.DateFieldListFilter))
-    search_fields = ("actor_name", "namespace", "address", "request_id")
-    date_hierarchy = None
+    search_fields = ("action", "actor_name", "namespace", "address", "request_id")
+    show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     fields = tuple(field.name for field in AuditRecord._meta.fields)
 
     @admin.display(description="details")
     def summary(self, record: AuditRecord) -> str:
-        return ", ".join(f"{name}: {value}" for name, value in record.details.items())[:120]
+        return ", ".join(f"{name}: {json.dumps(value)}" for name, value in record.details.items())[:120]

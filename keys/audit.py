@@ -32,6 +32,7 @@ class AuditAction(StrEnum):
     SIGN_IN_FAILED = "session:sign-in-failed"
     USER_CREATED = "user:created"
     USER_CHANGED = "user:changed"
+    USER_DELETED = "user:deleted"
     USER_PASSWORD_CHANGED = "user:password-changed"  # noqa: S105
     USER_GROUPS_CHANGED = "user:groups-changed"
     USER_PERMISSIONS_CHANGED = "user:permissions-changed"
@@ -39,6 +40,7 @@ class AuditAction(StrEnum):
     GROUP_CHANGED = "group:changed"
     GROUP_DELETED = "group:deleted"
     GROUP_PERMISSIONS_CHANGED = "group:permissions-changed"
+    IDENTITY_BOUND = "identity:bound"
     GRANT_GIVEN = "grant:given"
     GRANT_REVOKED = "grant:revoked"
     NAMESPACE_CREATED = "namespace:created"

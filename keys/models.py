@@ -93,8 +93,8 @@ class KeyVersion(models.Model):
     is_primary = models.BooleanField(default=False)
     origin = models.CharField(max_length=10, choices=Origin)
     kek_id = models.CharField("KEK", max_length=255)
-    wrapped = models.BinaryField(null=True, editable=False)
-    check_value = models.BinaryField(max_length=8, editable=False)
+    wrapped = models.BinaryField(null=True, editable=False, serialize=False)  # not in dumpdata
+    check_value = models.BinaryField(max_length=8, editable=False, serialize=False)
     created_at = models.DateTimeField(auto_now_add=True)
     state_changed_at = models.DateTimeField(default=timezone.now)
     last_primary_at = models.DateTimeField(null=True, help_text="When it stopped being the primary.")

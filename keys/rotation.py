@@ -77,7 +77,7 @@ def promote_key(version: KeyVersion, *, actor: Actor, reason: str) -> KeyVersion
     if version.is_primary:
         raise TransitionRefused(f"{version.key_id} is the primary already.")
     if version.key_id_digest != key_id_digest(version.key_id.encode()):
-        raise TransitionRefused(f"{version.key_id} can decode, but must not encode: its id would give the key away.")
+        raise TransitionRefused(f"{version.key_id} has no id of its own: it can decode, but must not encode.")
     _make_primary(version, actor=actor, reason=reason)
     return version
 
@@ -103,19 +103,19 @@ def import_key(namespace: Namespace, key_id: str, data_key: bytes, *, primary: b
     """Take in a key that Workers already use, under the id that they write into payloads.
 
     An id whose bytes are the key itself (Temporal's Java sample) is stored as its digest and shown as
-    `java-sample-<8 hex>`; such a key only decodes. Raises InvalidKey, InvalidName, AlreadyExists, VaultUnavailable.
+    `java-sample-<8 hex>`, the empty id (Go sample) as `(empty)`; such keys only decode.
+    Raises InvalidKey, InvalidName, AlreadyExists, VaultUnavailable.
     """
     _check_key(data_key)
     _check_key_id(key_id)
-    digest = key_id_digest(key_id.encode())
-    names_itself = _is_the_key(key_id, data_key)
-    if names_itself and primary:
-        raise InvalidKey("A key whose id is the key itself can decode, but must not encode: its id is public.")
+    shown = _shown_id(key_id, data_key)
+    if shown != key_id and primary:
+        raise InvalidKey("A key without an id of its own can decode, but must not encode.")
     version = KeyVersion(
         namespace=_lock(namespace),
         number=_next_number(namespace),
-        key_id=f"java-sample-{digest[:8]}" if names_itself else key_id,
-        key_id_digest=digest,
+        key_id=shown,
+        key_id_digest=key_id_digest(key_id.encode()),
         origin=KeyVersion.Origin.IMPORTED,
     )
     _refuse_taken(version)
@@ -208,8 +208,11 @@ def _check_key_id(key_id: str) -> None:
         raise InvalidName("A key id has at most 255 printable characters.")
 
 
-def _is_the_key(key_id: str, data_key: bytes) -> bool:
-    return secrets.compare_digest(key_id.encode(), data_key)
+def _shown_id(key_id: str, data_key: bytes) -> str:
+    """Return the name under which a key is shown: its id, unless that is empty or is the key itself."""
+    if secrets.compare_digest(key_id.encode(), data_key):
+        return f"java-sample-{key_id_digest(key_id.encode())[:8]}"
+    return key_id or "(empty)"
 
 
 def _refuse_taken(version: KeyVersion) -> None:

@@ -48,11 +48,9 @@ def use_of(version: KeyVersion) -> Use:
 def needed_until(version: KeyVersion) -> datetime | None:
     """Return until when Temporal may keep payloads that this version encoded, or None if it never encoded any."""
     retention = timedelta(days=version.namespace.history_retention_days)
-    if version.is_primary:
-        return timezone.now() + retention
-    last_encode = use_of(version).last_encode
-    ends = [moment for moment in (version.last_primary_at, _end_of(last_encode)) if moment is not None]
-    return max(ends) + retention if ends else None
+    ends = [_end_of_encoding(version), _end_of(use_of(version).last_encode)]
+    known = [moment for moment in ends if moment is not None]
+    return max(known) + retention if known else None
 
 
 def estimated_share_of_limit(version: KeyVersion) -> float | None:
@@ -93,6 +91,18 @@ def _add(records: list[AuditRecord]) -> None:
         if version is not None:
             use, _ = KeyUse.objects.get_or_create(version=version, day=day)
             KeyUse.objects.filter(pk=use.pk).update(**{column: F(column) + number})
+
+
+def _end_of_encoding(version: KeyVersion) -> datetime | None:
+    """Return until when Workers may have encoded with it. They are not seen here, so an imported key is in use.
+
+    Only one that was taken out of use, and whose ciphertext nobody missed, is thought unused since then.
+    """
+    if version.is_primary:
+        return timezone.now()
+    if version.origin == KeyVersion.Origin.IMPORTED:
+        return timezone.now() if version.state == KeyVersion.State.ENABLED else version.state_changed_at
+    return version.last_primary_at
 
 
 def _end_of(day: date | None) -> datetime | None:

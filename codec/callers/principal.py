@@ -4,9 +4,24 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Right:
+    """One verb on one namespace. A namespace of None stands for every namespace."""
+
+    namespace: str | None
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """`credential` names what was shown: its kind and the first 12 hex digits of its digest."""
+    """A user, a service among them, and what their credential says.
+
+    `credential` names what was shown: its kind and the first 12 hex digits of its digest. `limits` are the rights
+    beyond which this credential is worth nothing, however much its owner may (None: no limits). `claims` are rights
+    that a trusted issuer's token brings with it, where the operator has switched that on.
+    """
 
     user_id: int
     username: str
     credential: str
+    limits: frozenset[Right] | None = None
+    claims: frozenset[Right] = frozenset()

@@ -227,7 +227,7 @@ def test_origin_as_browsers_write_it_is_accepted(origin):
     ],
 )
 def test_what_no_browser_sends_as_origin_is_refused(origin):
-    with pytest.raises(ImproperlyConfigured, match="^SETTING must hold origins like https://temporal.example.com"):
+    with pytest.raises(ImproperlyConfigured, match=r"^SETTING must hold origins like https://"):
         check_origin("SETTING", origin)
 
 

@@ -122,8 +122,8 @@ def test_http_never_leaves_this_machine(read):
     assert read(CODEC_BIND="0.0.0.0")["CODEC_BIND"] == "127.0.0.1"
 
 
-def test_https_server_listens_where_it_is_told(read):
-    assert read(**HTTPS)["CODEC_BIND"] == "0.0.0.0"
+def test_server_behind_a_proxy_listens_to_this_machine_unless_told_otherwise(read):
+    assert read(**HTTPS)["CODEC_BIND"] == "127.0.0.1"
     assert read(**HTTPS, CODEC_BIND="10.0.0.7")["CODEC_BIND"] == "10.0.0.7"
 
 
@@ -185,7 +185,7 @@ def test_django_reads_no_more_of_a_body_than_the_limit(read):
     assert read(CODEC_MAX_BODY_BYTES="4321")["DATA_UPLOAD_MAX_MEMORY_SIZE"] == 4321
 
 
-# Refused values: the variable is named, its value ("hidden") is not shown -----------------------------------------------
+# Refused values: the variable is named, its value ("hidden") is not shown --------------------------------------------
 
 
 @pytest.mark.parametrize(

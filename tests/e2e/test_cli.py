@@ -48,10 +48,12 @@ def cli(temporal: DevServer, client: Client, tmp_path: Path) -> Run:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
 
     def run(verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [temporal_command(), "workflow", verb, "--address", temporal.address, *arguments]
+        # The CLI gives up connecting after five seconds, which a busy machine exceeds now and then.
+        connection = ("--address", temporal.address, "--client-connect-timeout", "30s")
+        command = [temporal_command(), "workflow", verb, *connection, *arguments]
         # A home of its own: no profile of the person who runs the tests takes part.
         environment = inherited | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
     return run
 

@@ -151,7 +151,13 @@ def test_import_is_recorded_without_the_key(payments):
     assert last_record(AuditAction.KEY_IMPORTED).details == {"key_id": "worker"}
 
 
-@pytest.mark.parametrize("key_id", ["", "a", "key with spaces", "schlüssel", "1-abcdefgh", "x" * 255, "%_"])
+def test_empty_id_gets_a_name_to_show_and_is_found_as_payloads_carry_it(payments):
+    assert take_in(payments, "").key_id == "(empty)"
+    assert keyring(payments).decryption_key(b"").label == "(empty)"
+    assert keyring(payments).decryption_key(b"(empty)") is None
+
+
+@pytest.mark.parametrize("key_id", ["a", "key with spaces", "schlüssel", "1-abcdefgh", "x" * 255, "%_"])
 def test_id_that_workers_write_is_kept_to_the_letter(payments, key_id):
     assert take_in(payments, key_id).key_id == key_id
     assert keyring(payments).decryption_key(key_id.encode()).label == key_id

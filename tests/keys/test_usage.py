@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from keys import rotation, usage
+from keys import lifecycle, rotation, usage
 from keys.models import AuditRecord, KeyUse, KeyVersion
 from tests.conftest import OPERATOR
 
@@ -83,3 +83,19 @@ def test_share_of_the_limit_grows_with_age_and_rate(payments, version):
     KeyVersion.objects.update(created_at=timezone.now() - timedelta(days=64))
     version.refresh_from_db()
     assert usage.estimated_share_of_limit(version) == pytest.approx(0.5, abs=0.001)
+
+
+class TestImportedKey:
+    """Workers had it before this server did, and use it unseen."""
+
+    @pytest.fixture
+    def imported(self, payments):
+        return rotation.import_key(payments, "workers", bytes(range(32)), primary=False, actor=OPERATOR)
+
+    def test_enabled_one_is_needed(self, imported):
+        assert usage.needed_until(imported) - timezone.now() > timedelta(days=89)
+
+    def test_one_disabled_for_longer_than_the_retention_is_not(self, imported):
+        disabled = lifecycle.disable(imported, actor=OPERATOR, reason="test")
+        disabled.state_changed_at = timezone.now() - timedelta(days=91)
+        assert usage.needed_until(disabled) < timezone.now()

@@ -1,3 +1,5 @@
+import signal
+import sys
 from typing import Any
 
 import uvicorn
@@ -17,6 +19,7 @@ class Command(VaultCommand):
         if missing := epoch.missing_triggers():
             raise CommandError(f"The database lacks the triggers {', '.join(missing)}. Run `manage.py migrate`.")
         self._say_where()
+        signal.signal(signal.SIGTERM, _exit_in_order)
         uvicorn.run(
             "codecsite.asgi:application",
             host=settings.CODEC_BIND,
@@ -44,3 +47,8 @@ class Command(VaultCommand):
             f"    Include cross-origin credentials     on\n"
         )
         self.stdout.flush()
+
+
+def _exit_in_order(*_: Any) -> None:
+    """Let what is registered with atexit run: uvicorn raises the signal anew after it has shut down."""
+    sys.exit(0)

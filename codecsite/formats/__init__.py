@@ -1,0 +1,1 @@
+"""Dates as logs write them."""
