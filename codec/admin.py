@@ -101,7 +101,7 @@ class GrantAdmin(ReadOnlyAdmin[Grant]):
 
         def act(grant: Grant, *, reason: str) -> str:
             grants.revoke_grant(grant, actor=current(), reason=reason)
-            return f"{grant.user} has no grant on {grant.namespace} any more."
+            return f"The grant of {grant.user} on {grant.namespace} has ended."
 
         template = "admin/codec/grant/revoke.html"
         return ask_reason(self, request, pk, Question(template=template, act=act, refusals=(grants.GrantRefused,)))

@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
 from temporalio.api.common.v1 import Payload
 
 from codec import rate_limit
 from codec.authorization import Decision, Denied
 from codec.callers.principal import Principal
 from codec.errors import CodecError, NotAllowed, RateLimited, Unavailable
-from keys import audit, epoch
+from keys import audit
 from keys.actor import Actor
 from keys.audit import AuditAction, Outcome
 from keys.epoch import PolicyMoved
+from keys.group_commit import codec_requests
 from keys.models import Namespace
 
 Authorize = Callable[[Principal, Namespace | None], Decision]
@@ -75,14 +75,11 @@ def recorded(action: AuditAction, call: CodecCall) -> Iterator[Entry]:
         entry.refuse(error)
         raise
     finally:
-        with transaction.atomic():
-            if entry.outcome is Outcome.ALLOWED:
-                epoch.require(call.epoch)
-            _write(action, call, entry)
+        _write(action, call, entry)
 
 
 def _write(action: AuditAction, call: CodecCall, entry: Entry) -> None:
-    audit.record(
+    record = audit.compose(
         action,
         actor=call.actor,
         outcome=entry.outcome,
@@ -90,6 +87,7 @@ def _write(action: AuditAction, call: CodecCall, entry: Entry) -> None:
         namespace=audit.printable(call.namespace),
         details=entry.details,
     )
+    codec_requests.write(record, call.epoch if entry.outcome is Outcome.ALLOWED else None)
 
 
 def decide(use_case: UseCase, read_call: Callable[[], CodecCall]) -> list[Payload]:

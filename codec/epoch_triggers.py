@@ -1,9 +1,11 @@
 """What moves the policy epoch on this side: sessions that end, people who change, groups and grants.
 
-Signing in, a session's data and `last_login` do not move it.
+Signing in, a session's data, `last_login`, and when a session or token was last used do not move it.
 """
 
 from keys.epoch import Trigger, on_every_change
+
+TOKEN_RIGHTS = ("user_id", "digest", "every_namespace", "decode", "encode", "expires_at", "revoked_at")
 
 TRIGGERS = [
     Trigger("codec_usersession", "DELETE", only_if="OLD.user_id IS NOT NULL"),
@@ -12,7 +14,7 @@ TRIGGERS = [
     Trigger("codec_user", "DELETE"),
     *on_every_change("codec_user_groups"),
     *on_every_change("codec_identity"),
-    Trigger("codec_apitoken", "UPDATE", ("user_id", "digest", "decode", "encode", "expires_at", "revoked_at")),
+    Trigger("codec_apitoken", "UPDATE", TOKEN_RIGHTS),
     Trigger("codec_apitoken", "DELETE"),
     *on_every_change("codec_apitoken_namespaces"),
     *on_every_change("codec_grant"),

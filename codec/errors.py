@@ -145,3 +145,12 @@ class Unavailable(CodecError):
     code = "unavailable"
     detail = "The codec server cannot answer now. Nothing was decoded. Try again in a moment."
     retry_after = 5
+
+
+class KeysUnavailable(Unavailable):
+    """A token cannot be checked: the keys of its issuer are not known, and not to be had now."""
+
+    detail = "The codec server cannot check access tokens now: their issuer does not answer. Try again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(reason="token_keys_unavailable")

@@ -21,7 +21,7 @@ from codec.errors import (
     WrongMediaType,
     WrongMethod,
 )
-from keys.errors import VaultUnavailable
+from keys.errors import AuditUnavailable, VaultUnavailable
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -42,7 +42,7 @@ def codec_endpoint(view: View) -> View:
             response = problem(request, error)
         except CodecError as error:
             response = problem(request, error)
-        except (DatabaseError, VaultUnavailable):
+        except (DatabaseError, VaultUnavailable, AuditUnavailable):
             response = problem(request, Unavailable())
         return seal(response)
 

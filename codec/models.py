@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from keys.models import Namespace
 
@@ -30,6 +32,10 @@ class User(AbstractUser):
                 | Q(is_service=True, owner_group__isnull=False, is_staff=False, is_superuser=False),
                 name="service_has_an_owner_and_no_admin",
             ),
+            models.CheckConstraint(
+                condition=Q(is_service=False) | Q(password__startswith=UNUSABLE_PASSWORD_PREFIX),
+                name="service_has_no_password",
+            ),
         ]
 
     @transaction.atomic
@@ -38,16 +44,37 @@ class User(AbstractUser):
         super().save(*args, **kwargs)
 
 
+class Service(User):
+    """The users that are services, for a page of their own. Save them as User, so that it is recorded."""
+
+    class Meta:
+        proxy = True
+        ordering = ["username"]
+
+
 class UserSession(AbstractBaseSession):
-    """A browser session. `session_key` is the SHA-256 of the cookie's value: reading this table opens nothing."""
+    """A browser session. `session_key` is the SHA-256 of the cookie's value: reading this table opens nothing.
+
+    `last_seen_at` may lag a minute behind. What stands from `started_at` on is known once somebody has signed in.
+    """
 
     session_key = models.CharField(max_length=64, primary_key=True)
     user_id = models.BigIntegerField(null=True, db_index=True)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    address = models.CharField(max_length=64, blank=True)
+    browser = models.CharField(max_length=64, blank=True)
+    user_agent = models.CharField(max_length=64, blank=True)
 
     objects = BaseSessionManager["UserSession"]()  # type: ignore[misc]
 
     class Meta(AbstractBaseSession.Meta):
         abstract = False
+
+    @property
+    def label(self) -> str:
+        """What audit records call it: "session" and these digits."""
+        return self.session_key[:12]
 
 
 class Identity(models.Model):
@@ -118,13 +145,17 @@ class ProvidedMembership(models.Model):
 
 
 class ApiToken(models.Model):
-    """A bearer token of a person or a service: shown once, kept as SHA-256, never worth more than its owner may."""
+    """A bearer token of a person or a service: shown once, kept as SHA-256, never worth more than its owner may.
 
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_tokens")
+    It reaches every namespace of its owner, later ones too, or those in `namespaces` alone: none, if there are none.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_tokens", verbose_name="owner")
     name = models.CharField(max_length=60)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    namespaces = models.ManyToManyField(Namespace, blank=True, help_text="None chosen: all of its owner's.")
-    decode = models.BooleanField(default=True)
+    every_namespace = models.BooleanField(default=False)
+    namespaces = models.ManyToManyField(Namespace, blank=True)
+    decode = models.BooleanField(default=False)
     encode = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150)
@@ -132,13 +163,31 @@ class ApiToken(models.Model):
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     revoked_by = models.CharField(max_length=150, blank=True)
+    revoke_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        verbose_name = "token"
         constraints = [models.CheckConstraint(condition=Q(decode=True) | Q(encode=True), name="token_allows_something")]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
+
+    @property
+    def label(self) -> str:
+        """The digits that audit records name it by. They open nothing."""
+        return self.digest[:12]
+
+    @property
+    def verbs(self) -> str:
+        return verbs_of(self)
+
+    @property
+    def state(self) -> str:
+        """One of "revoked", "expired", "in force"."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at <= timezone.now() else "in force"
 
 
 class Grant(models.Model):
@@ -177,5 +226,9 @@ class Grant(models.Model):
 
     @property
     def verbs(self) -> str:
-        """The permitted verbs for people, e.g. "decode and encode"."""
-        return " and ".join(verb for verb in ("decode", "encode") if getattr(self, verb))
+        return verbs_of(self)
+
+
+def verbs_of(row: ApiToken | Grant) -> str:
+    """Return the permitted verbs for people, e.g. "decode and encode"."""
+    return " and ".join(verb for verb in ("decode", "encode") if getattr(row, verb))

@@ -10,7 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 _DIGITS = re.compile(r"[0-9]{1,15}")
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _ORIGIN = re.compile(r"(https?)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?")
+_NAME = re.compile(r"[A-Z][A-Z0-9]*")
 _MAX_PORT = 65535
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -44,7 +46,7 @@ def envport(name: str, default: int) -> int:
 def envchoice(name: str, default: str, choices: tuple[str, ...]) -> str:
     value = envstr(name, default)
     if value not in choices:
-        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}.")
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(filter(None, choices))}.")
     return value
 
 
@@ -53,6 +55,21 @@ def envlist(name: str, default: tuple[str, ...] = ()) -> list[str]:
     if name not in os.environ:
         return list(default)
     return [item for item in (part.strip() for part in os.environ[name].split(",")) if item]
+
+
+def envnames(name: str) -> list[str]:
+    """Return comma-separated names in capitals, as they stand in the names of further variables."""
+    names = [item.upper() for item in envlist(name)]
+    if len(set(names)) < len(names) or not all(_NAME.fullmatch(item) for item in names):
+        raise ImproperlyConfigured(f"{name} must hold different names of letters and digits, separated by commas.")
+    return names
+
+
+def refuse_unknown(prefix: str, known: set[str]) -> None:
+    """Refuse variables that begin with `prefix` and are not known: a setting with a slip in its name does nothing."""
+    for name in sorted(os.environ):
+        if name.startswith(prefix) and name not in known:
+            raise ImproperlyConfigured(f"{name} is not a setting of this server.")
 
 
 def envsecret(name: str) -> str | None:
@@ -70,6 +87,14 @@ def envsecret(name: str) -> str | None:
 
 def _refuse_empty(name: str) -> str:
     raise ImproperlyConfigured(f"The file that {name}_FILE names is empty.")
+
+
+def envkey(name: str) -> str | None:
+    """Return the 32-byte key in NAME or NAME_FILE, as 64 hex digits, or None."""
+    value = envsecret(name)
+    if value is not None and not _KEY.fullmatch(value):
+        raise ImproperlyConfigured(f"{name} must be 32 random bytes as 64 hex digits (openssl rand -hex 32).")
+    return value
 
 
 def check_origin(name: str, value: str) -> str:

@@ -15,7 +15,7 @@ def read_or_create(path: Path) -> str:
     except FileExistsError:
         return path.read_text("ascii").strip() or _refuse_empty(path)
     with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(48))
+        file.write(secrets.token_hex(32))
     return path.read_text("ascii").strip()
 
 

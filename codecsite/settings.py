@@ -14,11 +14,14 @@ from codecsite.env import (
     envbool,
     envchoice,
     envint,
+    envkey,
     envlist,
+    envnames,
     envport,
     envsecret,
     envstr,
     is_loopback_url,
+    refuse_unknown,
 )
 from codecsite.localsecret import read_or_create
 
@@ -51,6 +54,9 @@ if LOOPBACK and not HTTPS:
 
 DEBUG = False
 SECRET_KEY = envsecret("DJANGO_SECRET_KEY") or read_or_create(CODEC_VAR / "django_secret_key")
+CODEC_AUDIT_KEY = envkey("CODEC_AUDIT_KEY") or read_or_create(CODEC_VAR / "audit_key")
+CODEC_AUDIT_SIGNING_KEY = envkey("CODEC_AUDIT_SIGNING_KEY") or read_or_create(CODEC_VAR / "audit_signing_key")
+CODEC_AUDIT_SECONDS = envint("CODEC_AUDIT_SECONDS", 4, minimum=1)
 CODEC_KEK = envstr("CODEC_KEK", f"local:{CODEC_VAR / 'kek'}")
 
 SQLITE_OPTIONS = {
@@ -141,6 +147,30 @@ AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 12}  # type: ignore[assi
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+
+# Access tokens of others (docs/access-tokens.md); what is left blank comes from the preset ---------------------------
+
+CODEC_TOKEN_ISSUERS = [
+    {
+        "name": name.lower(),
+        "preset": envchoice(f"CODEC_ISSUER_{name}_PRESET", "none", ("none", "temporal-cloud", "self-hosted")),
+        "url": envstr(f"CODEC_ISSUER_{name}_URL"),
+        "jwks_url": envstr(f"CODEC_ISSUER_{name}_JWKS_URL"),
+        "audiences": envlist(f"CODEC_ISSUER_{name}_AUDIENCES"),
+        "algorithms": envlist(f"CODEC_ISSUER_{name}_ALGORITHMS"),
+        "untyped": envbool(f"CODEC_ISSUER_{name}_UNTYPED"),
+        "header": envchoice(f"CODEC_ISSUER_{name}_HEADER", "", ("", "Authorization", "Authorization-Extras")),
+        "max_lifetime_seconds": envint(f"CODEC_ISSUER_{name}_MAX_LIFETIME_SECONDS", 24 * 3600, minimum=60),
+        "email_claim": envstr(f"CODEC_ISSUER_{name}_EMAIL_CLAIM"),
+        "email_trusted": envbool(f"CODEC_ISSUER_{name}_EMAIL_TRUSTED"),
+        "permissions_claim": envstr(f"CODEC_ISSUER_{name}_PERMISSIONS_CLAIM"),
+    }
+    for name in envnames("CODEC_TOKEN_ISSUERS")
+]
+refuse_unknown(
+    "CODEC_ISSUER_",
+    {f"CODEC_ISSUER_{i['name']}_{option}".upper() for i in CODEC_TOKEN_ISSUERS for option in i if option != "name"},
+)
 
 # Cookies --------------------------------------------------------------------------------------------------------------
 

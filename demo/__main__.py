@@ -64,7 +64,7 @@ def _scene() -> Iterator[Scene]:
     ui_port = _port(8080)
     ui_url = f"http://localhost:{ui_port}"
     workflow_url = f"{ui_url}/namespaces/{NAMESPACE}/workflows/{WORKFLOW_ID}"
-    installation = Installation(DIRECTORY, _codec_port(), ui_origins=[ui_url])
+    installation = Installation(DIRECTORY, _port(int(os.environ.get("PORT") or 8888)), ui_origins=[ui_url])
     key = secrets.token_bytes(32)
     with ExitStack() as stack:
         _say("Setting up the codec server")
@@ -96,11 +96,8 @@ def _empty_directory() -> None:
     DIRECTORY.mkdir(parents=True)
 
 
-def _codec_port() -> int:
-    return int(os.environ["PORT"]) if os.environ.get("PORT") else _port(8888)
-
-
 def _port(wanted: int) -> int:
+    """Return this port, or a free one where another server listens there: `make run` may be running beside the demo."""
     return wanted if port_is_free(wanted) else free_port()
 
 

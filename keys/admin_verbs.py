@@ -42,26 +42,26 @@ class PageVerb:
 ON_NAMESPACE = {
     verb.name: verb
     for verb in (
-        PageVerb("rotate", "Rotate key", rotation.rotate_key, "{} is the new primary."),
+        PageVerb("rotate", "Rotate key", rotation.rotate_key, "Key {} is the new primary."),
         PageVerb(
-            "publish", "Publish a version", rotation.publish_key, "{} decodes now. Promote it when Workers have it."
+            "publish", "Publish a version", rotation.publish_key, "Key {} decodes now. Promote it when Workers have it."
         ),
     )
 }
 ON_VERSION = {
     verb.name: verb
     for verb in (
-        PageVerb("promote", "Promote", rotation.promote_key, "{} is the new primary."),
-        PageVerb("enable", "Enable", lifecycle.enable, "{} decodes again."),
-        PageVerb("disable", "Disable", lifecycle.disable, "{} decodes nothing any more.", DangerousForm),
+        PageVerb("promote", "Promote", rotation.promote_key, "Key {} is the new primary."),
+        PageVerb("enable", "Enable", lifecycle.enable, "Key {} decodes again."),
+        PageVerb("disable", "Disable", lifecycle.disable, "Key {} decodes nothing any more.", DangerousForm),
         PageVerb(
             "schedule_destruction",
             "Schedule destruction",
             lifecycle.schedule_destruction,
-            "{} decodes nothing any more and will be destroyed.",
+            "Key {} decodes nothing any more and will be destroyed.",
             DestructionForm,
         ),
-        PageVerb("cancel_destruction", "Cancel destruction", lifecycle.cancel_destruction, "{} stays, DISABLED."),
+        PageVerb("cancel_destruction", "Cancel destruction", lifecycle.cancel_destruction, "Key {} stays, DISABLED."),
     )
 }
 

@@ -1,7 +1,8 @@
-"""The logbook: one append-only record per act. `record` is its only writer.
+"""The logbook: one append-only record per act.
 
-A record is written in the transaction of its caller: with the change it tells of, or, for a decode,
-committed before any plaintext leaves. Text that comes from a request is escaped and cut to 64 characters.
+What people do is recorded in the transaction of the change itself, in the management chain (`record`). Codec
+requests are recorded by keys.group_commit, committed before any plaintext leaves. Text that comes from a request
+is escaped and cut to 64 characters.
 """
 
 import os
@@ -11,10 +12,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from keys.actor import Actor
-from keys.models import AuditRecord
+from keys.audit_chain import MANAGEMENT, append, genesis
+from keys.models import AuditChain, AuditRecord
 
 Outcome = AuditRecord.Outcome
 _MAX_TEXT = 64
@@ -26,6 +29,7 @@ class AuditAction(StrEnum):
     PAYLOAD_DECODED = "payload:decoded"
     PAYLOAD_ENCODED = "payload:encoded"
     PAYLOAD_DOWNLOADED = "payload:downloaded"
+    CHAIN_OPENED = "chain:opened"
     REQUEST_REFUSED = "request:refused"
     SESSION_STARTED = "session:started"
     SESSION_ENDED = "session:ended"
@@ -64,9 +68,29 @@ def record(
     namespace: str = "",
     details: dict[str, Any] | None = None,
 ) -> AuditRecord:
-    """Append one record. `reason` is a code; free text belongs to `details`. Raises django.db.DatabaseError."""
+    """Append one record to the management chain, in the caller's transaction. `reason` is a code, not free text.
+
+    Raises django.db.DatabaseError.
+    """
+    line = compose(action, actor=actor, outcome=outcome, reason=reason, namespace=namespace, details=details)
+    with transaction.atomic():
+        chain = AuditChain.objects.select_for_update().get(pk=MANAGEMENT)
+        append(chain, [line])
+    return line
+
+
+def compose(
+    action: AuditAction,
+    *,
+    actor: Actor,
+    outcome: Outcome = Outcome.ALLOWED,
+    reason: str = "",
+    namespace: str = "",
+    details: dict[str, Any] | None = None,
+) -> AuditRecord:
+    """Return the record without writing it."""
     facts = {name: printable(value) for name, value in asdict(actor).items()}
-    return AuditRecord.objects.create(
+    return AuditRecord(
         at=timezone.now(),
         action=action,
         outcome=outcome,
@@ -83,6 +107,13 @@ def record(
         instance=_instance(),
         details=details or {},
     )
+
+
+def ensure_management_chain(**kwargs: Any) -> None:
+    """Create the management chain when it is not there (receiver of post_migrate)."""
+    start = genesis(MANAGEMENT)
+    defaults = {"opened_at": timezone.now(), "mac": start, "floor_mac": start}
+    AuditChain.objects.get_or_create(name=MANAGEMENT, defaults=defaults)
 
 
 def printable(text: str) -> str:

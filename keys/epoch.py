@@ -30,12 +30,6 @@ def read() -> int:
     return number
 
 
-def require(number: int) -> None:
-    """Raise PolicyMoved unless the epoch is still `number`."""
-    if read() != number:
-        raise PolicyMoved("The policy has changed.")
-
-
 def ensure_row(**kwargs: Any) -> None:
     """Create the row when it is not there (receiver of post_migrate)."""
     PolicyEpoch.objects.get_or_create(pk=1, defaults={"number": 1})

@@ -29,6 +29,10 @@ class VaultUnavailable(KeysError):
     """A key exists but cannot be unwrapped now: the KEK is away, or is not the one that wrapped it."""
 
 
+class AuditUnavailable(KeysError):
+    """The audit record cannot be committed, so what it would tell of must not happen."""
+
+
 class NoSuchKey(KeysError):
     """The namespace has no key version of that id."""
 

@@ -169,14 +169,42 @@ class AppendOnlyQuerySet(models.QuerySet["AuditRecord"]):
         raise TypeError("Audit records are never deleted.")
 
 
+class AuditChain(models.Model):
+    """One chain of audit records, and its head: the sequence and MAC of its last record.
+
+    What people do stands in the chain `management`; codec requests in one chain per server process. `floor_*` is
+    the last record that retention has dropped; (0, the chain's genesis) before that. See keys/audit_chain.py.
+    """
+
+    name = models.CharField(max_length=64, primary_key=True)
+    opened_at = models.DateTimeField()
+    sequence = models.BigIntegerField(default=0)
+    mac = models.BinaryField(max_length=32)
+    floor_sequence = models.BigIntegerField(default=0)
+    floor_mac = models.BinaryField(max_length=32)
+
+    class Meta:
+        ordering = ["opened_at", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AuditRecord(models.Model):
-    """One append-only line of the logbook. Written by keys.audit only."""
+    """One append-only line of the logbook. Written by keys.audit only; database triggers refuse any change.
+
+    `mac` chains it to the record before it (keys/audit_chain.py). `fingerprints` holds 16 bytes for every layer of
+    encryption that the request opened (keys/fingerprints.py).
+    """
 
     class Outcome(models.TextChoices):
         ALLOWED = "allowed"
         DENIED = "denied"
         FAILED = "failed"
 
+    chain = models.ForeignKey(AuditChain, on_delete=models.PROTECT, related_name="records")
+    sequence = models.BigIntegerField()
+    mac = models.BinaryField(max_length=32, editable=False)
     event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     at = models.DateTimeField(db_index=True)
     action = models.CharField(max_length=40)
@@ -193,11 +221,13 @@ class AuditRecord(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     instance = models.CharField(max_length=64)
     details = models.JSONField(default=dict)
+    fingerprints = models.BinaryField(default=bytes, editable=False)
 
     objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["chain", "sequence"], name="audit_sequence_unique")]
         indexes = [
             models.Index(F("namespace"), F("at").desc(), name="audit_by_namespace"),
             models.Index(F("actor_id"), F("at").desc(), name="audit_by_actor"),

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.test import TransactionTestCase
 
+from keys import append_only
 from keys.models import AuditRecord
 
 TABLE = AuditRecord._meta.db_table
@@ -26,20 +28,35 @@ ALLOW_INSERTS = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def emptying_lifts_append_only() -> Iterator[None]:
+    """Take the append-only triggers away while the tables are emptied after a test that commits, and only then."""
+    empty = TransactionTestCase._fixture_teardown
+
+    def lift_and_empty(case: TransactionTestCase) -> None:
+        _execute(append_only.lift_statements(connection.vendor))
+        empty(case)
+        _execute(append_only.install_statements(connection.vendor))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lift_and_empty)
+        yield
+
+
 @pytest.fixture
 def audit_unwritable(transactional_db: None) -> Iterator[None]:
     """No audit record can be written while the test runs: a full disk, a lost permission, made with a trigger.
 
     Ask for it last: other fixtures write records.
     """
-    _execute(REFUSE_INSERTS)
+    _execute(REFUSE_INSERTS[connection.vendor])
     yield
-    _execute(ALLOW_INSERTS)
+    _execute(ALLOW_INSERTS[connection.vendor])
 
 
-def _execute(statements: dict[str, list[str]]) -> None:
+def _execute(statements: list[str]) -> None:
     with connection.cursor() as cursor:
-        for statement in statements[connection.vendor]:
+        for statement in statements:
             cursor.execute(statement)
 
 

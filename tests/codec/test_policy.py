@@ -51,10 +51,10 @@ def test_rotation_in_the_middle_fails_no_request(browser, encoded, payments, in_
 
 
 def test_policy_that_never_holds_still_is_503(browser, encoded, monkeypatch):
-    def moved(number: int) -> None:
+    def moved(record: object, number: int | None) -> None:
         raise epoch.PolicyMoved
 
-    monkeypatch.setattr(codec_call.epoch, "require", moved)
+    monkeypatch.setattr(codec_call.codec_requests, "write", moved)
     assert browser.call("/decode", {"payloads": [encoded]}).status_code == 503
     assert not AuditRecord.objects.filter(action="payload:decoded").exists()
 

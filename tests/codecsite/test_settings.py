@@ -173,7 +173,7 @@ def test_secret_may_come_from_a_file(read, tmp_path, name, content, setting):
 
 def test_given_secret_key_is_not_written_to_disk(read, tmp_path):
     assert read(DJANGO_SECRET_KEY="x" * 60)["SECRET_KEY"] == "x" * 60
-    assert not (tmp_path / "var").exists()
+    assert not (tmp_path / "var" / "django_secret_key").exists()
 
 
 @pytest.mark.parametrize("name", ["CODEC_MAX_BODY_BYTES", "CODEC_BODY_SECONDS", "CODEC_THREADS", "CODEC_MAX_PAYLOADS"])

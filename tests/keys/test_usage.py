@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from keys import lifecycle, rotation, usage
-from keys.models import AuditRecord, KeyUse, KeyVersion
+from keys import audit, audit_chain, lifecycle, rotation, usage
+from keys.models import AuditChain, KeyUse, KeyVersion
 from tests.conftest import OPERATOR
 
 
@@ -16,13 +16,11 @@ def version(payments):
 
 
 def write(action: str, key_id: str, number: int, *, days_ago: float, outcome: str = "allowed") -> None:
-    AuditRecord.objects.create(
-        at=timezone.now() - timedelta(days=days_ago),
-        action=action,
-        outcome=outcome,
-        namespace="payments",
-        details={"keys": {key_id: number}},
+    line = audit.compose(
+        action, actor=OPERATOR, outcome=outcome, namespace="payments", details={"keys": {key_id: number}}
     )
+    line.at = timezone.now() - timedelta(days=days_ago)
+    audit_chain.append(AuditChain.objects.get(pk=audit_chain.MANAGEMENT), [line])
 
 
 def test_decodes_and_encodes_are_summed_up(version):

@@ -42,7 +42,8 @@ class Command(VaultCommand):
         self.stdout.write(
             f"\n  Sign in         {url}/login/\n"
             f"  Administration  {url}/admin/\n\n"
-            f"  In the Temporal Web UI (at {', '.join(settings.CODEC_UI_ORIGINS)}), click the glasses icon and enter\n"
+            f"  In the Temporal Web UI (at {', '.join(settings.CODEC_UI_ORIGINS)}), click the glasses icon,\n"
+            '  choose "Use my browser setting and ignore Cluster-level setting" and enter\n'
             f"    Codec Server browser endpoint        {url}\n"
             f"    Include cross-origin credentials     on\n"
         )

@@ -1,0 +1,158 @@
+"""What the admin's start page asks an administrator to look at."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from codec.attention import Item, attention
+from codec.grants import give_grant, grants_in_force, revoke_grant
+from codec.models import User
+from keys.models import AuditRecord, KeyVersion, Namespace
+from tests.conftest import OPERATOR
+
+
+@pytest.fixture
+def items(bob):
+    """Return a function that gives what bob, who may look into everything, is asked to look at."""
+    return lambda: attention(bob)
+
+
+@pytest.fixture
+def find(items):
+    """Return a function that gives the one item whose sentence contains a part."""
+
+    def found(part: str) -> Item:
+        (item,) = [item for item in items() if part in item.text]
+        return item
+
+    return found
+
+
+def make_primary_older(**age: int) -> None:
+    KeyVersion.objects.update(created_at=timezone.now() - timedelta(**age))
+
+
+def test_calm_installation_asks_for_nothing(granted, items):
+    assert items() == []
+
+
+def test_empty_installation_asks_for_nothing(db, items):
+    assert items() == []
+
+
+@pytest.mark.parametrize("kek", ["nonsense:", "local:/nowhere/kek"])
+def test_broken_kek_is_urgent(granted, settings, kek, find):
+    settings.CODEC_KEK = kek
+    item = find("The key encryption key does not work")
+    assert (item.urgent, item.url) == (True, "")
+
+
+def test_namespace_without_a_primary_is_urgent(granted, payments, find):
+    KeyVersion.objects.update(is_primary=False)
+    item = find("payments has no primary key")
+    assert (item.urgent, item.url) == (True, f"/admin/keys/namespace/{payments.pk}/change/")
+
+
+def test_old_primary_is_to_be_rotated(granted, payments, find):
+    make_primary_older(days=91)
+    item = find("The primary key of payments is older than 90 days. Rotate it.")
+    assert (item.urgent, item.url) == (False, f"/admin/keys/namespace/{payments.pk}/change/")
+
+
+def test_primary_of_90_days_is_not_old(granted, items):
+    make_primary_older(days=89, hours=23)
+    assert items() == []
+
+
+def test_old_primary_on_a_schedule_is_left_to_it(granted, items):
+    make_primary_older(days=91)
+    Namespace.objects.update(rotation_period_days=365, next_rotation_at=timezone.now() + timedelta(days=1))
+    assert items() == []
+
+
+def test_overdue_rotation_is_urgent(granted, find):
+    due = timezone.now() - timedelta(days=2)
+    Namespace.objects.update(rotation_period_days=30, next_rotation_at=due)
+    assert find(f"The rotation of payments is overdue since {due:%Y-%m-%d}.").urgent
+
+
+def test_key_that_nears_its_limit_is_urgent(granted, find):
+    make_primary_older(days=30)
+    Namespace.objects.update(expected_encryptions_per_day=100_000_000)
+    assert find("The primary key of payments nears the limit of 2^32 encryptions.").urgent
+
+
+def test_namespace_without_a_grant_asks_for_the_first(payments, find):
+    assert find("Nobody may decode in payments yet.").url == "/admin/codec/grant/add/"
+
+
+def test_grant_to_encode_alone_lets_nobody_decode(alice, payments, find):
+    give_grant(alice, payments, decode=False, encode=True, actor=OPERATOR, reason="test")
+    assert find("Nobody may decode in payments yet.")
+
+
+def test_revoked_grant_lets_nobody_decode(alice, granted, find):
+    revoke_grant(grants_in_force(alice).get(), actor=OPERATOR, reason="test")
+    assert find("Nobody may decode in payments yet.")
+
+
+def test_grants_of_disabled_people_are_counted(granted, find):
+    User.objects.update(is_active=False)
+    assert find("1 grant(s) belong to disabled users.").url == "/admin/codec/grant/"
+
+
+def test_denied_requests_of_the_last_day_are_counted(granted, mallorys_browser, find):
+    mallorys_browser.call("/decode")
+    mallorys_browser.call("/encode")
+    item = find("2 codec request(s) were denied in the last 24 hours.")
+    assert item.url == "/admin/keys/auditrecord/?outcome__exact=denied&q=payload"
+
+
+def test_allowed_requests_are_not_counted(browser, items):
+    browser.call("/decode")
+    assert items() == []
+
+
+def test_failed_sign_ins_are_no_denied_requests(granted, client, items):
+    client.post("/login/", {"username": "alice", "password": "wrong"})
+    assert items() == []
+
+
+def test_denied_requests_of_the_day_before_are_past(granted, mallorys_browser, monkeypatch, items):
+    mallorys_browser.call("/decode")
+    tomorrow = timezone.now() + timedelta(hours=25)
+    monkeypatch.setattr("codec.attention.timezone.now", lambda: tomorrow)
+    assert AuditRecord.objects.filter(outcome="denied").exists()
+    assert not any("denied" in item.text for item in items())
+
+
+def test_retired_namespace_asks_for_nothing(payments, items):
+    KeyVersion.objects.update(is_primary=False)
+    Namespace.objects.update(retired_at=timezone.now())
+    assert items() == []
+
+
+@pytest.mark.parametrize(
+    ("permission", "parts"),
+    [
+        ("view_namespace", ["The key encryption key does not work", "payments has no primary key"]),
+        ("view_grant", ["Nobody may decode in payments"]),
+        ("view_auditrecord", ["1 codec request(s) were denied"]),
+        ("view_user", []),
+    ],
+)
+def test_staff_see_only_what_they_may_look_into(alice, mallorys_browser, settings, permission, parts):
+    mallorys_browser.call("/decode")
+    KeyVersion.objects.update(is_primary=False)
+    settings.CODEC_KEK = "nonsense:"
+    alice.user_permissions.add(Permission.objects.get(codename=permission))
+    seen = attention(User.objects.get(username="alice"))
+    assert all(item.text.startswith(part) for item, part in zip(seen, parts, strict=True))
+
+
+def test_urgent_items_stand_first(payments, settings, items):
+    make_primary_older(days=91)
+    settings.CODEC_KEK = "nonsense:"
+    assert [item.urgent for item in items()] == [True, False, False]
