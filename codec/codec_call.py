@@ -12,10 +12,12 @@ from codec import rate_limit
 from codec.authorization import Decision, Denied
 from codec.callers.principal import Principal
 from codec.errors import CodecError, NotAllowed, RateLimited, Unavailable
+from codec.payload_codec.chain import Opening
 from keys import audit
 from keys.actor import Actor
 from keys.audit import AuditAction, Outcome
 from keys.epoch import PolicyMoved
+from keys.fingerprints import fingerprint
 from keys.group_commit import codec_requests
 from keys.models import Namespace
 
@@ -45,10 +47,17 @@ class Entry:
     outcome: Outcome = Outcome.FAILED
     reason: str = "internal_error"
     details: dict[str, Any] = field(default_factory=dict)
+    fingerprints: bytes = b""
 
     def count_payloads(self, payloads: list[Payload]) -> None:
         self.details["payloads"] = len(payloads)
         self.details["bytes"] = sum(len(payload.data) for payload in payloads)
+
+    def note_openings(self, namespace: str, openings: list[Opening]) -> None:
+        self.count_keys([opening.key_label for opening in openings])
+        self.fingerprints = b"".join(
+            fingerprint(namespace, opening.key_label, opening.nonce, opening.tag) for opening in openings
+        )
 
     def count_keys(self, labels: list[str]) -> None:
         self.details["keys"] = dict(Counter(labels))
@@ -87,6 +96,7 @@ def _write(action: AuditAction, call: CodecCall, entry: Entry) -> None:
         namespace=audit.printable(call.namespace),
         details=entry.details,
     )
+    record.fingerprints = entry.fingerprints
     codec_requests.write(record, call.epoch if entry.outcome is Outcome.ALLOWED else None)
 
 

@@ -43,7 +43,7 @@ def _decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: En
     except VaultUnavailable as error:
         raise Unavailable(reason="kek_unavailable") from error
     finally:
-        entry.count_keys([opening.key_label for opening in decoder.openings])
+        entry.note_openings(namespace.name, decoder.openings)
 
 
 def _returns_encoded(name: str) -> bool:

@@ -16,9 +16,9 @@ from django.conf import settings
 
 from keys.errors import VaultUnavailable
 from keys.models import KeyVersion, Namespace
-from keys.names import key_id_digest
+from keys.names import key_id_digest, length_prefixed
 from keys.wrapping import provider
-from keys.wrapping.base import Binding, length_prefixed
+from keys.wrapping.base import Binding
 
 _PRIMARY = ""  # no digest is empty
 

@@ -1,7 +1,8 @@
-"""The naming rule of Temporal namespaces and the storage form of key ids."""
+"""The naming rule of Temporal namespaces, the storage form of key ids, and names as bytes for MACs."""
 
 import hashlib
 import re
+import struct
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
@@ -18,3 +19,9 @@ def key_id_digest(wire_id: bytes) -> str:
     the key id, so the id as received must not stand in a column.
     """
     return hashlib.sha256(wire_id).hexdigest()
+
+
+def length_prefixed(text: str) -> bytes:
+    """Return the UTF-8 bytes of `text` after their count as 4 bytes, big-endian."""
+    data = text.encode()
+    return struct.pack(">I", len(data)) + data

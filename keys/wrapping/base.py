@@ -1,10 +1,10 @@
 """What every KEK provider promises."""
 
-import struct
 from dataclasses import dataclass
 from typing import Protocol
 
 from keys.errors import VaultUnavailable
+from keys.names import length_prefixed
 
 
 class KekUnavailable(VaultUnavailable):
@@ -27,12 +27,6 @@ class Binding:
         """Return "codec-kek-v1" followed by namespace, key id, number and KEK id, each with its length in front."""
         parts = (self.namespace, self.key_id, str(self.number), kek_id)
         return b"codec-kek-v1" + b"".join(map(length_prefixed, parts))
-
-
-def length_prefixed(text: str) -> bytes:
-    """Return the UTF-8 bytes of `text` after their count as 4 bytes, big-endian."""
-    data = text.encode()
-    return struct.pack(">I", len(data)) + data
 
 
 class KekProvider(Protocol):

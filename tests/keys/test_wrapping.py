@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from keys.names import length_prefixed
 from keys.wrapping import provider
-from keys.wrapping.base import Binding, KekUnavailable, UnwrapRefused, length_prefixed
+from keys.wrapping.base import Binding, KekUnavailable, UnwrapRefused
 from keys.wrapping.local import LocalKek, create_ring
 
 BINDING = Binding("payments", "7-abcdefgh", 7)

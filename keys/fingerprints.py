@@ -1,0 +1,28 @@
+"""Who has seen this payload? Every layer of encryption that is opened leaves a fingerprint in the audit.
+
+    fingerprint = HMAC-SHA256(fingerprint key, lp(namespace) || lp(key id) || nonce || tag)[:16]
+
+lp being a 4-byte big-endian length and the UTF-8 text. It takes neither plaintext nor ciphertext to compare, and
+tells nothing of either: nonce (12 bytes) and tag (16) stand at the ends of the payload's data. The fingerprint key
+is HMAC-SHA256(audit key, "fingerprint-v1").
+"""
+
+import hmac
+
+from django.conf import settings
+
+from keys.names import length_prefixed
+
+SIZE = 16
+
+
+def fingerprint(namespace: str, key_id: str, nonce: bytes, tag: bytes) -> bytes:
+    """Return the 16 bytes that stand for one encrypted payload."""
+    key = hmac.digest(bytes.fromhex(settings.CODEC_AUDIT_KEY), b"fingerprint-v1", "sha256")
+    message = length_prefixed(namespace) + length_prefixed(key_id) + nonce + tag
+    return hmac.digest(key, message, "sha256")[:SIZE]
+
+
+def unpack(packed: bytes) -> list[bytes]:
+    """Return the fingerprints that a record holds side by side."""
+    return [packed[start : start + SIZE] for start in range(0, len(packed), SIZE)]
