@@ -1,16 +1,15 @@
 """Refusals before a caller is known, counted: one audit record per reason, address and minute.
 
-A count is written when its minute is over, by the next refusal or by a background thread. Its audit record is
+A count is written when its minute is over, or the process ends. Its audit record is
 a courtesy to the reviewer, so a failure to write it is logged and changes no answer.
 """
 
-import atexit
 import logging
 import threading
 import time
 from collections import Counter
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest
 
 from codec.request_facts import client_address
@@ -23,7 +22,6 @@ logger = logging.getLogger(__name__)
 _MAX_COUNTERS = 10_000
 _counts: Counter[tuple[int, str, str]] = Counter()  # (minute, reason, address)
 _lock = threading.Lock()
-_flusher: threading.Thread | None = None
 
 
 def count(request: HttpRequest, reason: str) -> None:
@@ -33,7 +31,6 @@ def count(request: HttpRequest, reason: str) -> None:
         if key not in _counts and len(_counts) >= _MAX_COUNTERS:
             key = (key[0], reason, "many")
         _counts[key] += 1
-    _start_flusher()
 
 
 def flush(*, before: int | None = None) -> None:
@@ -49,6 +46,11 @@ def flush(*, before: int | None = None) -> None:
         logger.exception("%d counters of refusals could not be recorded", len(done))
 
 
+def flush_past_minutes() -> None:
+    """Write the counts of the minutes that are over."""
+    flush(before=_minute())
+
+
 def _record(minute: int, reason: str, address: str, number: int) -> None:
     audit.record(
         AuditAction.REQUEST_REFUSED,
@@ -62,19 +64,3 @@ def _record(minute: int, reason: str, address: str, number: int) -> None:
 def _minute() -> int:
     """Return the minutes since 1970-01-01 00:00 UTC."""
     return int(time.time()) // 60
-
-
-def _start_flusher() -> None:
-    global _flusher  # noqa: PLW0603  one per process, started with the first refusal
-    with _lock:
-        if _flusher is None:
-            _flusher = threading.Thread(target=_flush_every_minute, name="refusals", daemon=True)
-            _flusher.start()
-            atexit.register(flush)
-
-
-def _flush_every_minute() -> None:
-    while True:
-        time.sleep(60 - time.time() % 60 + 0.5)
-        flush(before=_minute())
-        connection.close()

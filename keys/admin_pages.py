@@ -6,13 +6,15 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth import authenticate
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+
+from keys import fresh_login
 
 M = TypeVar("M", bound=Model)
 
@@ -39,13 +41,16 @@ class ReasonForm(forms.Form):
         max_length=200, help_text="A sentence for whoever reviews the audit log, e.g. a ticket number and why."
     )
 
-    def __init__(self, *args: Any, user: AbstractBaseUser | AnonymousUser, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._user = user
+        self._request = request
 
 
 class DangerousForm(ReasonForm):
-    """Asks for the password again as well, so that an unlocked screen is not enough."""
+    """Wants proof of who is asking as well, so that an unlocked screen is not enough: the password again.
+
+    Somebody who signed in elsewhere is asked to do that again (`sign_in_again`) before the form takes anything.
+    """
 
     password = forms.CharField(
         label="Your password",
@@ -53,12 +58,22 @@ class DangerousForm(ReasonForm):
         help_text="Asked again because this can make payloads unreadable.",
     )
 
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        self.sign_in_again = fresh_login.elsewhere(request)
+        if self.sign_in_again is not None:
+            del self.fields["password"]
+
     def clean_password(self) -> None:
-        if not self._user.check_password(self.cleaned_data["password"]):
-            raise forms.ValidationError("That is not your password.")
+        """Ask as at the sign-in, so that guessing here ends as soon as it would there."""
+        name = self._request.user.get_username()
+        if not authenticate(self._request, username=name, password=self.cleaned_data["password"]):
+            raise forms.ValidationError("That is not your password. After five wrong ones, wait for 15 minutes.")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if self.sign_in_again is not None and not self.sign_in_again.done:
+            raise forms.ValidationError("Sign in again first.")
         return {name: value for name, value in data.items() if name != "password"}
 
 
@@ -82,7 +97,7 @@ def ask_reason(model_admin: admin.ModelAdmin[M], request: HttpRequest, pk: int, 
     row = get_object_or_404(model_admin.model, pk=pk)
     if not model_admin.has_view_permission(request, row) or not may_act(model_admin, request):
         raise PermissionDenied
-    form = question.form(request.POST or None, user=request.user)
+    form = question.form(request.POST or None, request=request)
     if request.method == "POST" and form.is_valid():
         try:
             messages.success(request, question.act(row, **form.cleaned_data))

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from keys.actor import Actor
 from keys.audit_chain import MANAGEMENT, append, genesis
+from keys.audit_stream import stream
 from keys.models import AuditChain, AuditRecord
 
 Outcome = AuditRecord.Outcome
@@ -57,6 +58,7 @@ class AuditAction(StrEnum):
     KEY_DESTRUCTION_SCHEDULED = "key:destruction-scheduled"
     KEY_DESTRUCTION_CANCELLED = "key:destruction-cancelled"
     KEY_DESTROYED = "key:destroyed"
+    KEY_REWRAPPED = "key:rewrapped"
 
 
 def record(
@@ -76,6 +78,7 @@ def record(
     with transaction.atomic():
         chain = AuditChain.objects.select_for_update().get(pk=MANAGEMENT)
         append(chain, [line])
+        transaction.on_commit(lambda: stream.put([line]))
     return line
 
 

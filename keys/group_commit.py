@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from keys import audit_chain, epoch
 from keys.audit_chain import ChainForked
+from keys.audit_stream import stream
 from keys.errors import AuditUnavailable, VaultUnavailable
 from keys.models import AuditChain, AuditRecord
 
@@ -75,6 +76,7 @@ class GroupCommit:
         except (DatabaseError, ChainForked, VaultUnavailable) as error:
             self._fail(batch, error)
         else:
+            stream.put([item.record for item in current])
             for item in batch:
                 if item not in current:
                     item.error = epoch.PolicyMoved("The policy has changed.")

@@ -6,19 +6,30 @@ from django.conf import settings
 
 from keys.errors import VaultUnavailable
 from keys.models import KeyVersion
+from keys.wrapping import provider
 from keys.wrapping.local import create_ring
+from keys.wrapping.uris import kek_uris
 
 
 def ensure_local_kek() -> bool:
     """Create the local KEK file if this installation is new and needs one; return whether it did.
 
-    Raises VaultUnavailable when keys exist that were wrapped by a KEK file that is gone:
-    a new one could not unwrap them, and would only hide the loss.
+    Only a file that CODEC_KEK names first is made. Raises VaultUnavailable when keys exist that no other KEK unwraps:
+    then the file is gone, and a new one could not unwrap them, but would hide the loss.
     """
-    scheme, _, path = settings.CODEC_KEK.partition(":")
-    if scheme != "local" or Path(path).exists():
+    first, *others = kek_uris(settings.CODEC_KEK)
+    scheme, _, path = first.partition(":")
+    if scheme != "local" or path == "env" or Path(path).exists():
         return False
-    if KeyVersion.objects.filter(wrapped__isnull=False).exists():
+    if _stored_kek_ids() and not _all_held(others):
         raise VaultUnavailable(f"The KEK file {path} is gone, and this database holds keys that need it. Restore it.")
     create_ring(Path(path))
     return True
+
+
+def _stored_kek_ids() -> set[str]:
+    return set(KeyVersion.objects.filter(wrapped__isnull=False).values_list("kek_id", flat=True))
+
+
+def _all_held(uris: list[str]) -> bool:
+    return bool(uris) and all(map(provider(" ".join(uris)).holds, _stored_kek_ids()))

@@ -1,3 +1,4 @@
+import atexit
 import signal
 import sys
 from typing import Any
@@ -6,7 +7,9 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from keys import epoch
+from codec import refusals
+from keys import checkpoints, epoch, schedule
+from keys.audit_stream import stream
 from keys.command import VaultCommand
 from keys.selftest import check_kek
 
@@ -19,6 +22,7 @@ class Command(VaultCommand):
         if missing := epoch.missing_triggers():
             raise CommandError(f"The database lacks the triggers {', '.join(missing)}. Run `manage.py migrate`.")
         self._say_where()
+        self._start_chores()
         signal.signal(signal.SIGTERM, _exit_in_order)
         uvicorn.run(
             "codecsite.asgi:application",
@@ -36,6 +40,12 @@ class Command(VaultCommand):
             ssl_certfile=settings.CODEC_TLS_CERTIFICATE or None,
             ssl_keyfile=settings.CODEC_TLS_PRIVATE_KEY or None,
         )
+
+    def _start_chores(self) -> None:
+        stream.open()
+        atexit.register(refusals.flush)
+        schedule.every(60, refusals.flush_past_minutes, name="counting refusals")
+        schedule.every(settings.CODEC_CHECKPOINT_MINUTES * 60, checkpoints.publish, name="audit checkpoint")
 
     def _say_where(self) -> None:
         url = settings.CODEC_PUBLIC_URL

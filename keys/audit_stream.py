@@ -1,0 +1,69 @@
+"""Committed audit records as JSON lines on standard output of a serving process, for a log collector.
+
+The database is the logbook; this is its copy. A collector that does not keep up delays no request: what no longer
+fits in the queue is counted as lost, and the count is the next line that gets through: {"audit_lost": n}.
+"""
+
+import json
+import queue
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from keys.audit_chain import as_dict
+from keys.models import AuditRecord
+
+_CAPACITY = 10_000
+
+
+@dataclass(slots=True)
+class Health:
+    """`lost` lines since the start, and the seconds that the last written line had waited."""
+
+    lost: int = 0
+    lag: float = 0.0
+
+
+class AuditStream:
+    """Writes lines from one thread of its own. Until it is opened, as in a command, it takes none."""
+
+    def __init__(self) -> None:
+        self.health = Health()
+        self._lines: queue.Queue[tuple[float, str]] = queue.Queue(_CAPACITY)
+        self._unreported = 0
+        self._lock = threading.Lock()
+        self._open = False
+
+    def open(self) -> None:
+        """From now on write what is committed."""
+        self._open = True
+        threading.Thread(target=self._write_all, name="audit stream", daemon=True).start()
+
+    def put(self, records: list[AuditRecord]) -> None:
+        """Queue the lines of committed records. Never waits."""
+        for record in records if self._open else []:
+            self._put(json.dumps({"audit": as_dict(record) | {"mac": bytes(record.mac).hex()}}))
+
+    def _put(self, line: str) -> None:
+        try:
+            self._lines.put_nowait((time.monotonic(), line))
+        except queue.Full:
+            with self._lock:
+                self.health.lost += 1
+                self._unreported += 1
+
+    def _write_all(self) -> None:
+        while True:
+            queued_at, line = self._lines.get()
+            sys.stdout.write(self._loss() + line + "\n")
+            sys.stdout.flush()
+            self.health.lag = time.monotonic() - queued_at
+
+    def _loss(self) -> str:
+        with self._lock:
+            unreported, self._unreported = self._unreported, 0
+        return json.dumps({"audit_lost": unreported}) + "\n" if unreported else ""
+
+
+stream = AuditStream()
