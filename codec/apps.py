@@ -7,10 +7,12 @@ class CodecConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from codec import checks, epoch_triggers, people  # noqa: F401  registers system checks and signal receivers
+        from codec import checks, epoch_triggers, fresh_login, people  # noqa: F401  registers checks and receivers
         from keys import epoch
+        from keys import fresh_login as vault
 
         epoch.known_triggers.extend(epoch_triggers.TRIGGERS)
+        vault.ways.append(fresh_login.at_the_provider)
 
 
 class CodecAdminConfig(AdminConfig):

@@ -1,11 +1,18 @@
 """System checks of the door. An error stops every command; docs/configuration.md lists the ids."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+
+from codec.callers import issuers
+from codec.callers.issuers import DEFAULT_MAX_LIFETIME, Issuer
+from codec.callers.jwks import is_safe_url
+from codec.identities import is_usable
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
@@ -55,6 +62,50 @@ def https_ends_somewhere(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         hint = "Set CODEC_TRUSTED_PROXIES=1 behind one TLS proxy, or give a certificate and its key."
         return [Error("CODEC_PUBLIC_URL is https, but nothing here speaks TLS.", hint=hint, id="codec.E008")]
     return []
+
+
+@register()
+def token_issuers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    configured = issuers.configured()
+    hint = "See docs/access-tokens.md."
+    found = [Error(says, hint=hint, id=id) for issuer in configured for says, id in _wrong_with(issuer)]
+    places = Counter((issuer.url, issuer.header) for issuer in configured)
+    hint = "Put all audiences into one issuer, or take the tokens of each from another header."
+    return [
+        *found,
+        *(
+            Error(f"Two token issuers have the URL {url} and the header {header}.", hint=hint, id="codec.E024")
+            for (url, header), number in places.items()
+            if number > 1
+        ),
+    ]
+
+
+def _wrong_with(issuer: Issuer) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the settings of one token issuer, and the check's id."""
+    prefix = f"CODEC_ISSUER_{issuer.name.upper()}"
+    missing = [option for option in ("url", "jwks_url", "audiences") if not getattr(issuer, option)]
+    for option in missing:
+        yield f"{prefix}_{option.upper()} is not set.", "codec.E020"
+    if issuer.url and not is_usable(issuer.url):
+        yield f"{prefix}_URL is longer than 255 characters, or not printable ASCII.", "codec.E020"
+    if issuer.jwks_url and not is_safe_url(issuer.jwks_url):
+        yield f"{prefix}_JWKS_URL is not an https URL: keys could be changed on their way.", "codec.E021"
+    for algorithm in issuer.algorithms:
+        if algorithm not in issuers.ASYMMETRIC:
+            yield f"{prefix}_ALGORITHMS has one that is not an asymmetric signature.", "codec.E022"
+    if issuer.email_trusted and not issuer.email_claim:
+        yield f"{prefix}_EMAIL_TRUSTED is set, but there is no {prefix}_EMAIL_CLAIM.", "codec.E023"
+
+
+@register("security", deploy=True)
+def token_lifetimes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    hint = "Who has a copy of a token can use it until it expires. One day is the default."
+    return [
+        Warning(f"Tokens of the issuer {issuer.name} may live longer than a day.", hint=hint, id="codec.W020")
+        for issuer in issuers.configured()
+        if issuer.max_lifetime_seconds > DEFAULT_MAX_LIFETIME
+    ]
 
 
 @register("security", deploy=True)

@@ -9,11 +9,12 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from codec import refusals
+from codec import refusals, request_facts
 from codec.callers import in_bearer_mode
 from codec.errors import (
     CodecError,
     HttpsRequired,
+    KeysUnavailable,
     NamespaceMissing,
     NotSignedIn,
     OriginRefused,
@@ -21,11 +22,20 @@ from codec.errors import (
     WrongMediaType,
     WrongMethod,
 )
+from keys import actor
 from keys.errors import AuditUnavailable, VaultUnavailable
 
 View = Callable[[HttpRequest], HttpResponse]
 
-BEFORE_CALLER_IS_KNOWN = (WrongMethod, WrongMediaType, HttpsRequired, OriginRefused, NamespaceMissing, NotSignedIn)
+BEFORE_CALLER_IS_KNOWN = (
+    WrongMethod,
+    WrongMediaType,
+    HttpsRequired,
+    OriginRefused,
+    NamespaceMissing,
+    NotSignedIn,
+    KeysUnavailable,
+)
 
 
 def codec_endpoint(view: View) -> View:
@@ -36,6 +46,8 @@ def codec_endpoint(view: View) -> View:
     def endpoint(request: HttpRequest) -> HttpResponse:
         try:
             check_browser_rules(request)
+            if in_bearer_mode(request):
+                actor.set_current(lambda: request_facts.nobody(request))  # not whom its cookie would name
             response = view(request)
         except BEFORE_CALLER_IS_KNOWN as error:
             refusals.count(request, error.reason)
@@ -87,7 +99,7 @@ def problem(request: HttpRequest, error: CodecError) -> HttpResponse:
     if isinstance(error, WrongMethod):
         response["Allow"] = "POST, OPTIONS"
     if isinstance(error, NotSignedIn):
-        response["WWW-Authenticate"] = f'CodecSession login="{settings.CODEC_PUBLIC_URL}/login/"'
+        response["WWW-Authenticate"] = _ways_in(error)
     return response
 
 
@@ -96,6 +108,12 @@ def seal(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
     return response
+
+
+def _ways_in(error: NotSignedIn) -> str:
+    """Return the challenges of a 401 (RFC 9110, section 11.6.1): the sign-in page, or a token (RFC 6750, section 3)."""
+    bearer = 'Bearer error="invalid_token"' if error.reason.startswith("token_") else "Bearer"
+    return f'CodecSession login="{settings.CODEC_PUBLIC_URL}/login/", {bearer}'
 
 
 def _is_json(content_type: str) -> bool:

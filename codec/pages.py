@@ -6,13 +6,15 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from codec.grants import grants_in_force
+from codec.local_passwords import SignInForm
 from codec.models import User
+from codec.oidc import conf as oidc
 from codec.return_to import safe_target
 from keys import epoch
 from keys.errors import VaultUnavailable
@@ -23,13 +25,24 @@ class SignInView(LoginView):
     """/login/: sends a person back to the Web UI that `next` names, at once when already signed in."""
 
     template_name = "codec/login.html"
+    form_class = SignInForm
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not settings.CODEC_LOCAL_PASSWORDS:
+            return HttpResponseNotAllowed(["GET"])
+        return super().post(request, *args, **kwargs)
 
     def get_redirect_url(self) -> str:  # type: ignore[override]  # the stubs describe a later Django
         return safe_target(self.request.POST.get("next", self.request.GET.get("next", ""))) or ""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(returns_to_ui=self.get_redirect_url().startswith("http"), **kwargs)
+        ways = {
+            "local_passwords": settings.CODEC_LOCAL_PASSWORDS,
+            "sso": settings.CODEC_OIDC_NAME if oidc.is_configured() else "",
+            "returns_to_ui": self.get_redirect_url().startswith("http"),
+        }
+        return super().get_context_data(**ways, **kwargs)
 
 
 @never_cache

@@ -17,7 +17,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from codec import request_facts
+from codec.local_passwords import is_locked
 from codec.models import User
+from codec.oidc.conf import came_in_by_sso
 from keys import audit
 from keys.actor import current
 from keys.audit import AuditAction, Outcome
@@ -29,7 +31,8 @@ WATCHED = ("username", "email", "first_name", "last_name", "is_active", "is_staf
 def record_sign_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Also fix the session's end: its age counts from signing in, however often it is saved later."""
     request.session.set_expiry(timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE))
-    audit.record(AuditAction.SESSION_STARTED, actor=request_facts.person(request, user))
+    details = {"by": "sso" if came_in_by_sso(request) else "password", **getattr(user, "sign_in_facts", {})}
+    audit.record(AuditAction.SESSION_STARTED, actor=request_facts.person(request, user), details=details)
 
 
 @receiver(user_logged_out)
@@ -45,7 +48,7 @@ def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | No
         AuditAction.SIGN_IN_FAILED,
         actor=request_facts.nobody(request) if request else current(),
         outcome=Outcome.DENIED,
-        reason="wrong_credentials",
+        reason="locked_out" if request and is_locked(request) else "wrong_credentials",
         details={"user": known.username} if known else {},
     )
 

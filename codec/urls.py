@@ -1,9 +1,9 @@
 """The codec protocol at any prefix, and the pages for people."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 
 from codec import pages, views
+from codec.oidc import views as oidc
 
 urlpatterns = [
     re_path(r"^(?:.*/)?decode\Z", views.decode),
@@ -11,7 +11,9 @@ urlpatterns = [
     re_path(r"^(?:.*/)?download\Z", views.download),
     path("", pages.home, name="home"),
     path("login/", pages.SignInView.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("login/sso/", oidc.StartView.as_view(), name="sso"),
+    path("login/sso/callback/", oidc.CallbackView.as_view(), name="sso_callback"),
+    path("logout/", oidc.sign_out, name="logout"),
     path("healthz", pages.healthz, name="healthz"),
     path("readyz", pages.readyz, name="readyz"),
 ]

@@ -47,6 +47,7 @@ def config(*, level: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "propagate": True},
             "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},  # a traceback each
             "django.db.backends": {"level": "WARNING"},  # below it are statements with their values
+            "axes": {"level": "ERROR"},  # the audit has each failed sign-in
             "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.error": {"level": "WARNING"},
             "uvicorn.access": {"handlers": [], "propagate": False},  # its lines hold query strings

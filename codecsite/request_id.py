@@ -12,6 +12,8 @@ def request_id(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     def middleware(request: HttpRequest) -> HttpResponse:
         request.META["REQUEST_ID"] = uuid.uuid4().hex
         logs.request_id.set(request.META["REQUEST_ID"])
-        return get_response(request)
+        response = get_response(request)
+        response["X-Request-ID"] = request.META["REQUEST_ID"]
+        return response
 
     return middleware

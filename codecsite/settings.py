@@ -1,7 +1,9 @@
 """Every setting of the server. Values from outside come through env.py; docs/configuration.md explains each."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -57,7 +59,11 @@ SECRET_KEY = envsecret("DJANGO_SECRET_KEY") or read_or_create(CODEC_VAR / "djang
 CODEC_AUDIT_KEY = envkey("CODEC_AUDIT_KEY") or read_or_create(CODEC_VAR / "audit_key")
 CODEC_AUDIT_SIGNING_KEY = envkey("CODEC_AUDIT_SIGNING_KEY") or read_or_create(CODEC_VAR / "audit_signing_key")
 CODEC_AUDIT_SECONDS = envint("CODEC_AUDIT_SECONDS", 4, minimum=1)
+CODEC_CHECKPOINT_FILE = envstr("CODEC_CHECKPOINT_FILE", str(CODEC_VAR / "audit_checkpoints.jsonl"))
+CODEC_CHECKPOINT_MINUTES = envint("CODEC_CHECKPOINT_MINUTES", 10, minimum=1)
 CODEC_KEK = envstr("CODEC_KEK", f"local:{CODEC_VAR / 'kek'}")
+CODEC_KEK_RING = envsecret("CODEC_KEK_RING")
+CODEC_PKCS11_PIN = envsecret("CODEC_PKCS11_PIN")
 
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
@@ -78,6 +84,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Application ----------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "axes",  # before codec, which records what axes makes of a failed sign-in
     "codec.apps.CodecConfig",
     "keys.apps.KeysConfig",
     "codec.apps.CodecAdminConfig",
@@ -104,6 +111,7 @@ MIDDLEWARE = [
     "codec.middleware.audit_actor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "codecsite.urls"
 TEMPLATES = [
@@ -133,7 +141,6 @@ LOGGING = logs.config(level=envchoice("CODEC_LOG_LEVEL", "INFO", logs.LEVELS))
 # People ---------------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "codec.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -148,9 +155,48 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
+# Single sign-on (docs/single-sign-on.md): the names OIDC_… are those of mozilla-django-oidc -------------------------
+
+CODEC_OIDC_ISSUER = envstr("CODEC_OIDC_ISSUER")
+CODEC_OIDC_NAME = envstr("CODEC_OIDC_NAME", "single sign-on")
+CODEC_OIDC_GROUPS_CLAIM = envstr("CODEC_OIDC_GROUPS_CLAIM", "groups")
+CODEC_OIDC_CREATE_USERS = envbool("CODEC_OIDC_CREATE_USERS")
+OIDC_RP_CLIENT_ID = envstr("CODEC_OIDC_CLIENT_ID")
+OIDC_RP_CLIENT_SECRET = envsecret("CODEC_OIDC_CLIENT_SECRET") or ""
+OIDC_RP_SCOPES = envstr("CODEC_OIDC_SCOPES", "openid email profile")
+OIDC_RP_SIGN_ALGO = envchoice(
+    "CODEC_OIDC_ALGORITHM",
+    "RS256",
+    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"),
+)
+OIDC_AUTHENTICATION_CALLBACK_URL = "sso_callback"
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 5
+OIDC_MAX_STATES = 20
+
+# Local passwords ------------------------------------------------------------------------------------------------------
+
+CODEC_LOCAL_PASSWORDS = envbool("CODEC_LOCAL_PASSWORDS", True)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # lets nobody in; it keeps out who has guessed too often
+    *(["codec.oidc.backend.OidcBackend"] if CODEC_OIDC_ISSUER else []),
+    *(["django.contrib.auth.backends.ModelBackend"] if CODEC_LOCAL_PASSWORDS else []),
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "codec.local_passwords.counted_address"
+AXES_USERNAME_CALLABLE = "codec.local_passwords.counted_name"
+AXES_WHITELIST_CALLABLE = "codec.local_passwords.is_without_password"
+AXES_LOCKOUT_CALLABLE = "codec.local_passwords.locked_answer"
+AXES_DISABLE_ACCESS_LOG = True  # the audit says it
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+
 # Access tokens of others (docs/access-tokens.md); what is left blank comes from the preset ---------------------------
 
-CODEC_TOKEN_ISSUERS = [
+CODEC_TOKEN_ISSUERS: list[dict[str, Any]] = [
     {
         "name": name.lower(),
         "preset": envchoice(f"CODEC_ISSUER_{name}_PRESET", "none", ("none", "temporal-cloud", "self-hosted")),

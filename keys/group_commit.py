@@ -1,17 +1,19 @@
-"""Codec requests in flight share one transaction for their audit records: this process's own chain.
+"""Codec requests in flight share one transaction for their audit records, in this process's own chain.
 
-Whoever finds nobody committing commits everything that waits, its own record among it; meanwhile the next batch
-gathers. The transaction reads the policy epoch first: a record made under another one is not written, and its
-request learns that the policy has moved. A request whose record is not committed in CODEC_AUDIT_SECONDS fails.
+In a serving process one thread writes them: while it commits a batch, the next one gathers. Elsewhere (commands,
+tests) the caller commits its own. The transaction reads the policy epoch first: a record made under another one
+is not written, and its request learns that the policy has moved. A request whose record is not committed in
+CODEC_AUDIT_SECONDS fails, however long the database may take.
 """
 
+import logging
+import queue
 import threading
-import time
 import uuid
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from keys import audit_chain, epoch
@@ -20,27 +22,36 @@ from keys.audit_stream import stream
 from keys.errors import AuditUnavailable, VaultUnavailable
 from keys.models import AuditChain, AuditRecord
 
+logger = logging.getLogger(__name__)
+
 _MAX_BATCH = 200
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A record on its way. `epoch` is the one it is only true under, or None where that does not matter."""
+    """A record on its way: an error until it is committed.
+
+    `epoch` is the one it is only true under, or None where that does not matter.
+    """
 
     record: AuditRecord
     epoch: int | None
     done: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
+    error: Exception | None = field(default_factory=lambda: AuditUnavailable("The audit record is not committed."))
 
 
 class GroupCommit:
     """The writer of one chain. One per process; safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._queue: list[_Waiting] = []
-        self._queue_lock = threading.Lock()
-        self._leader = threading.Lock()
         self._chain_name = f"codec-{uuid.uuid4()}"
+        self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """From now on, one thread writes for all."""
+        self._thread = threading.Thread(target=self._write_batches, name="audit writer", daemon=True)
+        self._thread.start()
 
     def write(self, record: AuditRecord, epoch_number: int | None) -> None:
         """Return once the record is committed. Raises PolicyMoved, AuditUnavailable; then it is not written.
@@ -48,24 +59,27 @@ class GroupCommit:
         After a time-out it may still be written: the log may say more than happened, never less.
         """
         mine = _Waiting(record, epoch_number)
-        deadline = time.monotonic() + settings.CODEC_AUDIT_SECONDS
-        with self._queue_lock:
-            self._queue.append(mine)
-        while not mine.done.is_set():
-            if not self._leader.acquire(timeout=max(deadline - time.monotonic(), 0)):
-                raise AuditUnavailable("The audit record could not be committed in time.")
-            try:
-                if not mine.done.is_set():
-                    self._commit(self._take())
-            finally:
-                self._leader.release()
+        if self._thread is None:
+            self._commit([mine])
+        else:
+            self._queue.put(mine)
+            self._revive()
+        if not mine.done.wait(settings.CODEC_AUDIT_SECONDS):
+            raise AuditUnavailable("The audit record could not be committed in time.")
         if mine.error is not None:
             raise mine.error
 
-    def _take(self) -> list[_Waiting]:
-        with self._queue_lock:
-            batch, self._queue = self._queue[:_MAX_BATCH], self._queue[_MAX_BATCH:]
-        return batch
+    def _revive(self) -> None:
+        """An error that nobody foresaw ends the thread and fails its batch; the next request starts another."""
+        if self._thread is not None and not self._thread.is_alive():
+            self.start()
+
+    def _write_batches(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while len(batch) < _MAX_BATCH and not self._queue.empty():
+                batch.append(self._queue.get())
+            self._commit(batch)
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
@@ -74,21 +88,16 @@ class GroupCommit:
                 current = [item for item in batch if item.epoch in {None, number}]
                 audit_chain.append(self._chain(), [item.record for item in current])
         except (DatabaseError, ChainForked, VaultUnavailable) as error:
-            self._fail(batch, error)
+            logger.error("%d audit records could not be committed: %s", len(batch), type(error).__name__)
+            self._chain_name = f"codec-{uuid.uuid4()}"  # whatever became of the old one, nobody writes to it again
+            connection.close_if_unusable_or_obsolete()
         else:
             stream.put([item.record for item in current])
             for item in batch:
-                if item not in current:
-                    item.error = epoch.PolicyMoved("The policy has changed.")
+                item.error = None if item in current else epoch.PolicyMoved("The policy has changed.")
         finally:
             for item in batch:
                 item.done.set()
-
-    def _fail(self, batch: list[_Waiting], error: Exception) -> None:
-        self._chain_name = f"codec-{uuid.uuid4()}"  # whatever became of the old one, nothing more is written to it
-        for item in batch:
-            item.error = AuditUnavailable("The audit record could not be committed.")
-            item.error.__cause__ = error
 
     def _chain(self) -> AuditChain:
         """Return this process's chain; the first time, open it, which stands in the management chain."""

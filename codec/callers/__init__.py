@@ -6,19 +6,23 @@ looked at, and a token that is not valid is refused.
 
 from django.http import HttpRequest
 
-from codec.callers import session
+from codec.callers import bearer, session
+from codec.callers.issuers import AUTHORIZATION, EXTRAS
 from codec.callers.principal import Principal
 from codec.errors import NotSignedIn
 
-BEARER_HEADERS = ("Authorization", "Authorization-Extras")
+API_TOKEN_PREFIX = "tcs_"  # noqa: S105
 
 
 def in_bearer_mode(request: HttpRequest) -> bool:
-    return any(header in request.headers for header in BEARER_HEADERS)
+    return AUTHORIZATION in request.headers or EXTRAS in request.headers
 
 
 def authenticate(request: HttpRequest) -> Principal:
-    """Return who is calling. Raises NotSignedIn, whose `reason` says which credential failed."""
-    if in_bearer_mode(request):
-        raise NotSignedIn("This codec server accepts no such token.", reason="token_refused")
-    return session.authenticate(request)
+    """Return who is calling. Raises NotSignedIn, whose `reason` says which credential failed, and KeysUnavailable."""
+    if not in_bearer_mode(request):
+        return session.authenticate(request)
+    token = bearer.read_authorization(request)
+    if token is not None and token.startswith(API_TOKEN_PREFIX):
+        raise NotSignedIn(bearer.NOT_ACCEPTED, reason="token_refused")
+    return bearer.authenticate(request, token)

@@ -8,6 +8,7 @@ from django.conf import settings
 AUTHORIZATION = "Authorization"
 EXTRAS = "Authorization-Extras"
 
+DEFAULT_MAX_LIFETIME = 24 * 3600
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -43,7 +44,7 @@ class Issuer:
     email_claim: str = ""
     email_trusted: bool = False
     header: str = AUTHORIZATION
-    max_lifetime_seconds: int = 24 * 3600
+    max_lifetime_seconds: int = DEFAULT_MAX_LIFETIME
     permissions_claim: str = ""
 
 

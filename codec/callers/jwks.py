@@ -144,10 +144,12 @@ def cache_of(url: str) -> JwksCache:
 
 def is_safe_url(url: str) -> bool:
     """True for https, and for plain http that does not leave the machine."""
-    parts = urlsplit(url)
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS)
-    )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    schemes = {"http", "https"} if parts.hostname in _LOOPBACK_HOSTS else {"https"}
+    return bool(parts.hostname) and parts.scheme in schemes
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -172,7 +174,7 @@ def fetch(url: str) -> bytes:
 
 
 def _read(response: HTTPResponse, deadline: float) -> bytes:
-    if response.status != 200:  # noqa: PLR2004
+    if response.status != 200:
         raise KeySetRefused(f"the answer was {response.status}")
     body = b""
     while chunk := response.read1(MAX_BYTES):
@@ -225,7 +227,7 @@ def _read_key(entry: dict[str, Any]) -> dict[str, jwt.PyJWK]:
     kty, curve, declared = entry.get("kty"), entry.get("crv"), entry.get("alg")
     if not isinstance(kty, str) or not isinstance(curve, str | None):
         return {}
-    algorithms = [name for name in _ALGORITHMS.get((kty, curve), ()) if declared in {None, name}]
+    algorithms = [name for name in _ALGORITHMS.get((kty, curve), ()) if declared is None or declared == name]
     try:
         keys = {name: jwt.PyJWK(entry, name) for name in algorithms}
     except jwt.PyJWTError:

@@ -9,6 +9,7 @@ from django.core.management import CommandError
 from django.db import connection
 
 from codec.grants import grants_in_force
+from codec.management.commands import serve
 from codec.models import Grant, User
 from keys import epoch
 from keys.models import AuditRecord, KeyVersion, Namespace
@@ -192,8 +193,10 @@ def test_bootstrap_with_a_broken_kek_creates_nothing(db, new_kek, sentence):
 
 @pytest.fixture
 def served(db, monkeypatch) -> dict[str, object]:
-    """How the HTTP server was started, which is done for real in tests/codecsite/test_server.py."""
+    """How the HTTP server would be started. tests/codecsite/test_server.py does it, with all that runs beside it."""
     options: dict[str, object] = {}
+    monkeypatch.setattr(serve.Command, "_start_chores", lambda command: None)
+    monkeypatch.setattr(serve.signal, "signal", lambda number, handler: None)
     monkeypatch.setattr(uvicorn, "run", lambda app, **given: options.update(given, app=app))
     return options
 

@@ -74,13 +74,14 @@ def test_second_writer_of_a_chain_is_found_out(db):
 def test_waiting_longer_than_the_deadline_is_an_error(db, settings):
     settings.CODEC_AUDIT_SECONDS = 0.05
     writer = GroupCommit()
-    writer._leader.acquire()
+    writer._thread = threading.current_thread()  # which writes nothing
     with pytest.raises(AuditUnavailable):
         writer.write(line(), None)
 
 
 def test_many_threads_write_one_unbroken_chain(transactional_db):
     writer, start = GroupCommit(), threading.Barrier(8)
+    writer.start()
 
     def write(number: int) -> None:
         start.wait()
@@ -94,3 +95,23 @@ def test_many_threads_write_one_unbroken_chain(transactional_db):
         list(pool.map(write, range(8)))
     assert len(set(written())) == 80
     assert not [result for result in verify() if isinstance(result, Finding)]
+
+
+def test_error_that_nobody_foresaw_is_no_commit(db, monkeypatch):
+    monkeypatch.setattr(audit_chain, "append", None)
+    with pytest.raises(TypeError):
+        GroupCommit().write(line(), None)
+    assert written() == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_thread_that_died_of_an_error_is_replaced(transactional_db, monkeypatch):
+    writer, append = GroupCommit(), audit_chain.append
+    writer.start()
+    monkeypatch.setattr(audit_chain, "append", None)
+    with pytest.raises(AuditUnavailable):
+        writer.write(line(), None)
+    monkeypatch.setattr(audit_chain, "append", append)
+    writer._thread.join()
+    writer.write(line(), None)
+    assert written() == ["payments"]

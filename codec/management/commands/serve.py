@@ -11,6 +11,7 @@ from codec import refusals
 from keys import checkpoints, epoch, schedule
 from keys.audit_stream import stream
 from keys.command import VaultCommand
+from keys.group_commit import codec_requests
 from keys.selftest import check_kek
 
 
@@ -43,6 +44,7 @@ class Command(VaultCommand):
 
     def _start_chores(self) -> None:
         stream.open()
+        codec_requests.start()
         atexit.register(refusals.flush)
         schedule.every(60, refusals.flush_past_minutes, name="counting refusals")
         schedule.every(settings.CODEC_CHECKPOINT_MINUTES * 60, checkpoints.publish, name="audit checkpoint")
