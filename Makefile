@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 PORT ?= 8888
 export PORT
 
-.PHONY: help run test demo lint format clean
+.PHONY: help run test soak demo lint format clean
 
 help:
 	@echo "make run    serve at http://localhost:$(PORT), set up at the first start"
 	@echo "make test   all tests, on SQLite and PostgreSQL, with the real Temporal and a real browser"
 	@echo "make demo   see it work: Temporal, its Web UI, a Worker that encrypts, and this server"
+	@echo "make soak   the long versions of the tests under load"
 	@echo "make lint   ruff, mypy, import contracts, migrations, deployment checks"
 	@echo "make format ruff's formatter"
 
@@ -33,6 +34,9 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest tests --ignore=tests/e2e
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest tests --ignore=tests/e2e
 	$(BIN)/python -m pytest tests/e2e
+
+soak: $(VENV)/dev.stamp
+	CODEC_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_audit_faults.py
 
 demo: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m demo

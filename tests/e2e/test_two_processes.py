@@ -2,13 +2,9 @@
 
 import base64
 import json
-import secrets
 import threading
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from urllib.error import HTTPError
 
 import psycopg
 import pytest
@@ -16,51 +12,9 @@ import pytest
 from demo.codec_server import Installation, serving, set_up
 from demo.processes import free_port
 from tests import postgresql
-from tests.e2e.people import Person, sign_in
+from tests.e2e.shared_database import ORIGIN, CodecClient, OnPostgreSQL, cookie_of_alice
 
-ORIGIN = "http://localhost:8080"
-PLAIN = {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImhpIg=="}
 ROTATIONS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class OnPostgreSQL(Installation):
-    database_url: str = field(kw_only=True)
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super(OnPostgreSQL, self).environment(), "DATABASE_URL": self.database_url}
-
-
-@dataclass(frozen=True, slots=True)
-class CodecClient:
-    """One person's client of one of the servers."""
-
-    url: str
-    cookie: str
-
-    def call(self, verb: str, payload: dict) -> tuple[int, dict]:
-        """POST one payload; return the status and the answered payload, or the problem."""
-        headers = {
-            "Content-Type": "application/json",
-            "X-Namespace": "default",
-            "Origin": ORIGIN,
-            "Cookie": self.cookie,
-        }
-        request = urllib.request.Request(f"{self.url}/{verb}", json.dumps({"payloads": [payload]}).encode(), headers)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.load(answer)["payloads"][0]
-        except HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    def encode(self) -> dict:
-        status, payload = self.call("encode", PLAIN)
-        assert status == 200, payload
-        return payload
-
-    def decodes(self, payload: dict) -> bool:
-        return self.call("decode", payload) == (200, PLAIN)
 
 
 def key_id(payload: dict) -> str:
@@ -87,11 +41,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iter
 @pytest.fixture(scope="module")
 def clients(servers: list[Installation]) -> list[CodecClient]:
     """alice at each of the servers, with the session that she began at the first."""
-    alice = Person("alice", secrets.token_urlsafe(15))
-    script = f"from codec.models import User; User.objects.create_user('alice', password={alice.password!r})"
-    servers[0].manage("shell", "--verbosity=0", stdin=script)
-    servers[0].manage("grant", "alice", "default", "--decode", "--encode", "--reason", "test")
-    cookie = sign_in(servers[0].url, alice)
+    cookie = cookie_of_alice(servers[0])
     return [CodecClient(server.url, cookie) for server in servers]
 
 
