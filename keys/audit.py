@@ -7,7 +7,6 @@ is escaped and cut to 64 characters.
 
 import os
 import socket
-from dataclasses import asdict
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -16,7 +15,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from keys.actor import Actor
-from keys.audit_chain import MANAGEMENT, append, genesis
+from keys.audit_chain import MANAGEMENT, Head, append, genesis
+from keys.audit_line import AuditLine
 from keys.audit_stream import stream
 from keys.models import AuditChain, AuditRecord
 
@@ -45,7 +45,12 @@ class AuditAction(StrEnum):
     GROUP_CHANGED = "group:changed"
     GROUP_DELETED = "group:deleted"
     GROUP_PERMISSIONS_CHANGED = "group:permissions-changed"
+    GROUP_MAPPED = "group:mapped"
+    GROUP_UNMAPPED = "group:unmapped"
+    IDENTITY_INVITED = "identity:invited"
+    IDENTITY_UNINVITED = "identity:uninvited"
     IDENTITY_BOUND = "identity:bound"
+    IDENTITY_UNBOUND = "identity:unbound"
     GRANT_GIVEN = "grant:given"
     GRANT_REVOKED = "grant:revoked"
     NAMESPACE_CREATED = "namespace:created"
@@ -59,6 +64,9 @@ class AuditAction(StrEnum):
     KEY_DESTRUCTION_CANCELLED = "key:destruction-cancelled"
     KEY_DESTROYED = "key:destroyed"
     KEY_REWRAPPED = "key:rewrapped"
+    AUDIT_READ = "audit:read"
+    VIEWING_REVIEWED = "viewing:reviewed"
+    VIEWING_FLAGGED = "viewing:flagged"
 
 
 def record(
@@ -69,7 +77,7 @@ def record(
     reason: str = "",
     namespace: str = "",
     details: dict[str, Any] | None = None,
-) -> AuditRecord:
+) -> AuditLine:
     """Append one record to the management chain, in the caller's transaction. `reason` is a code, not free text.
 
     Raises django.db.DatabaseError.
@@ -77,7 +85,7 @@ def record(
     line = compose(action, actor=actor, outcome=outcome, reason=reason, namespace=namespace, details=details)
     with transaction.atomic():
         chain = AuditChain.objects.select_for_update().get(pk=MANAGEMENT)
-        append(chain, [line])
+        append(Head(chain.pk, chain.sequence, bytes(chain.mac)), [line])
         transaction.on_commit(lambda: stream.put([line]))
     return line
 
@@ -90,23 +98,21 @@ def compose(
     reason: str = "",
     namespace: str = "",
     details: dict[str, Any] | None = None,
-) -> AuditRecord:
+) -> AuditLine:
     """Return the record without writing it."""
-    facts = {name: printable(value) for name, value in asdict(actor).items()}
-    return AuditRecord(
-        at=timezone.now(),
+    return AuditLine(
         action=action,
         outcome=outcome,
         reason=reason,
         actor_kind=actor.kind,
-        actor_id=facts["id"],
+        actor_id=printable(actor.id),
         actor_name=actor.name,
-        credential=facts["credential"],
+        credential=printable(actor.credential),
         namespace=namespace,
-        address=facts["address"],
-        web_origin=facts["web_origin"],
-        user_agent=facts["user_agent"],
-        request_id=facts["request_id"],
+        address=printable(actor.address),
+        web_origin=printable(actor.web_origin),
+        user_agent=printable(actor.user_agent),
+        request_id=printable(actor.request_id),
         instance=_instance(),
         details=details or {},
     )
@@ -121,6 +127,8 @@ def ensure_management_chain(**kwargs: Any) -> None:
 
 def printable(text: str) -> str:
     """Return `text` from outside with everything but printable ASCII escaped, at most 64 characters long."""
+    if text.isascii() and text.isprintable():
+        return text[:_MAX_TEXT]
     escaped = "".join(char if " " <= char <= "~" else f"\\u{{{ord(char):x}}}" for char in text[:_MAX_TEXT])
     return escaped[:_MAX_TEXT]
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from keys.audit_chain import as_dict
-from keys.models import AuditRecord
+from keys.audit_line import AuditLine
 
 _CAPACITY = 10_000
 
@@ -30,7 +30,7 @@ class AuditStream:
 
     def __init__(self) -> None:
         self.health = Health()
-        self._lines: queue.Queue[tuple[float, str]] = queue.Queue(_CAPACITY)
+        self._lines: queue.Queue[tuple[float, AuditLine]] = queue.Queue(_CAPACITY)
         self._unreported = 0
         self._lock = threading.Lock()
         self._open = False
@@ -40,12 +40,12 @@ class AuditStream:
         self._open = True
         threading.Thread(target=self._write_all, name="audit stream", daemon=True).start()
 
-    def put(self, records: list[AuditRecord]) -> None:
+    def put(self, lines: list[AuditLine]) -> None:
         """Queue the lines of committed records. Never waits."""
-        for record in records if self._open else []:
-            self._put(json.dumps({"audit": as_dict(record) | {"mac": bytes(record.mac).hex()}}))
+        for line in lines if self._open else []:
+            self._put(line)
 
-    def _put(self, line: str) -> None:
+    def _put(self, line: AuditLine) -> None:
         try:
             self._lines.put_nowait((time.monotonic(), line))
         except queue.Full:
@@ -56,7 +56,8 @@ class AuditStream:
     def _write_all(self) -> None:
         while True:
             queued_at, line = self._lines.get()
-            sys.stdout.write(self._loss() + line + "\n")
+            text = json.dumps({"audit": as_dict(line) | {"mac": line.mac.hex()}})
+            sys.stdout.write(f"{self._loss()}{text}\n")
             sys.stdout.flush()
             self.health.lag = time.monotonic() - queued_at
 

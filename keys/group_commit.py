@@ -16,11 +16,13 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from keys import audit_chain, epoch
-from keys.audit_chain import ChainForked
+from keys import audit, audit_chain, epoch
+from keys.actor import operator
+from keys.audit_chain import ChainForked, Head
+from keys.audit_line import AuditLine
 from keys.audit_stream import stream
 from keys.errors import AuditUnavailable, VaultUnavailable
-from keys.models import AuditChain, AuditRecord
+from keys.models import AuditChain
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class _Waiting:
     `epoch` is the one it is only true under, or None where that does not matter.
     """
 
-    record: AuditRecord
+    line: AuditLine
     epoch: int | None
     done: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = field(default_factory=lambda: AuditUnavailable("The audit record is not committed."))
@@ -53,12 +55,12 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._write_batches, name="audit writer", daemon=True)
         self._thread.start()
 
-    def write(self, record: AuditRecord, epoch_number: int | None) -> None:
+    def write(self, line: AuditLine, epoch_number: int | None) -> None:
         """Return once the record is committed. Raises PolicyMoved, AuditUnavailable; then it is not written.
 
         After a time-out it may still be written: the log may say more than happened, never less.
         """
-        mine = _Waiting(record, epoch_number)
+        mine = _Waiting(line, epoch_number)
         if self._thread is None:
             self._commit([mine])
         else:
@@ -84,34 +86,45 @@ class GroupCommit:
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
             with transaction.atomic():
-                number = epoch.read()
-                current = [item for item in batch if item.epoch in {None, number}]
-                audit_chain.append(self._chain(), [item.record for item in current])
+                number, head = self._read_epoch_and_head()
+                current = [item for item in batch if item.epoch is None or item.epoch == number]
+                if current:
+                    audit_chain.append(head, [item.line for item in current])
         except (DatabaseError, ChainForked, VaultUnavailable) as error:
             logger.error("%d audit records could not be committed: %s", len(batch), type(error).__name__)
             self._chain_name = f"codec-{uuid.uuid4()}"  # whatever became of the old one, nobody writes to it again
             connection.close_if_unusable_or_obsolete()
         else:
-            stream.put([item.record for item in current])
+            stream.put([item.line for item in current])
             for item in batch:
                 item.error = None if item in current else epoch.PolicyMoved("The policy has changed.")
         finally:
             for item in batch:
                 item.done.set()
 
-    def _chain(self) -> AuditChain:
-        """Return this process's chain; the first time, open it, which stands in the management chain."""
-        return AuditChain.objects.filter(pk=self._chain_name).first() or open_chain(self._chain_name)
+    def _read_epoch_and_head(self) -> tuple[int, Head]:
+        """Return both by one statement. The first time, open this process's chain."""
+        with connection.cursor() as cursor:
+            cursor.execute(_READ, [self._chain_name])
+            row = cursor.fetchone()
+        if row is None:
+            number = epoch.read()
+            open_chain(self._chain_name)
+            return number, Head(self._chain_name, 0, audit_chain.genesis(self._chain_name))
+        return row[0], Head(self._chain_name, row[1], bytes(row[2]))
 
 
-def open_chain(name: str) -> AuditChain:
+_READ = (
+    "SELECT keys_policyepoch.number, keys_auditchain.sequence, keys_auditchain.mac "
+    "FROM keys_policyepoch, keys_auditchain WHERE keys_auditchain.name = %s"
+)
+
+
+def open_chain(name: str) -> None:
     """Register a new chain: a row, and a record in the management chain, so that its later absence shows."""
-    from keys import audit
-    from keys.actor import operator
-
     audit.record(audit.AuditAction.CHAIN_OPENED, actor=operator(), details={"chain": name})
     start = audit_chain.genesis(name)
-    return AuditChain.objects.create(name=name, opened_at=timezone.now(), mac=start, floor_mac=start)
+    AuditChain.objects.create(name=name, opened_at=timezone.now(), mac=start, floor_mac=start)
 
 
 codec_requests = GroupCommit()

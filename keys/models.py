@@ -1,6 +1,5 @@
 """Namespaces, their key versions, and the audit records."""
 
-import uuid
 from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
@@ -173,7 +172,7 @@ class AuditChain(models.Model):
     """One chain of audit records, and its head: the sequence and MAC of its last record.
 
     What people do stands in the chain `management`; codec requests in one chain per server process. `floor_*` is
-    the last record that retention has dropped; (0, the chain's genesis) before that. See keys/audit_chain.py.
+    the last record that retention has dropped; (0, the chain's genesis, no seal) before that. See keys/audit_chain.py.
     """
 
     name = models.CharField(max_length=64, primary_key=True)
@@ -182,6 +181,7 @@ class AuditChain(models.Model):
     mac = models.BinaryField(max_length=32)
     floor_sequence = models.BigIntegerField(default=0)
     floor_mac = models.BinaryField(max_length=32)
+    floor_seal = models.BinaryField(max_length=32, default=bytes)
 
     class Meta:
         ordering = ["opened_at", "name"]
@@ -205,7 +205,7 @@ class AuditRecord(models.Model):
     chain = models.ForeignKey(AuditChain, on_delete=models.PROTECT, related_name="records")
     sequence = models.BigIntegerField()
     mac = models.BinaryField(max_length=32, editable=False)
-    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    event_id = models.UUIDField(unique=True, editable=False)
     at = models.DateTimeField(db_index=True)
     action = models.CharField(max_length=40)
     outcome = models.CharField(max_length=10, choices=Outcome)
@@ -244,3 +244,29 @@ class AuditRecord(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("Audit records are never deleted.")
+
+
+class FingerprintEntry(models.Model):
+    """Which audit record holds a fingerprint: an index over the records (keys/fingerprint_index.py)."""
+
+    pk = models.CompositePrimaryKey("fingerprint", "record_id")
+    fingerprint = models.BinaryField(max_length=16)
+    record_id = models.BigIntegerField()  # no foreign key: retention drops records by the thousand
+
+    def __str__(self) -> str:
+        return f"{bytes(self.fingerprint).hex()} in {self.record_id}"
+
+
+class FingerprintCursor(models.Model):
+    """How far the index of fingerprints has come in a chain."""
+
+    chain = models.OneToOneField(
+        AuditChain, on_delete=models.PROTECT, primary_key=True, related_name="fingerprint_cursor"
+    )
+    sequence = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.chain_id} {self.sequence}"
+
+
+from keys.review.models import Review, Viewing, ViewingCursor, ViewingMark  # noqa: E402, F401  tables of this app

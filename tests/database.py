@@ -8,7 +8,9 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from keys import append_only
-from keys.models import AuditRecord
+from keys.audit_chain import MANAGEMENT, Head, append
+from keys.audit_line import AuditLine
+from keys.models import AuditChain, AuditRecord
 
 TABLE = AuditRecord._meta.db_table
 REFUSE_INSERTS = {
@@ -52,6 +54,17 @@ def audit_unwritable(transactional_db: None) -> Iterator[None]:
     _execute(REFUSE_INSERTS[connection.vendor])
     yield
     _execute(ALLOW_INSERTS[connection.vendor])
+
+
+def stored(line: AuditLine) -> AuditRecord:
+    """Return the row that a line has become."""
+    return AuditRecord.objects.get(event_id=line.event_id)
+
+
+def write_lines(*lines: AuditLine, chain: str = MANAGEMENT) -> None:
+    """Append lines, whatever their time, to a chain."""
+    head = AuditChain.objects.get(pk=chain)
+    append(Head(chain, head.sequence, bytes(head.mac)), list(lines))
 
 
 def _execute(statements: list[str]) -> None:

@@ -12,6 +12,7 @@ from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction, Outcome, printable
 from keys.models import AuditRecord
 from tests.conftest import OPERATOR
+from tests.database import stored
 
 ALICE = Actor(
     kind=ActorKind.USER,
@@ -27,7 +28,8 @@ ALICE = Actor(
 
 @pytest.fixture
 def record(db) -> AuditRecord:
-    return audit.record(AuditAction.PAYLOAD_DECODED, actor=ALICE, namespace="payments", details={"payloads": 2})
+    line = audit.record(AuditAction.PAYLOAD_DECODED, actor=ALICE, namespace="payments", details={"payloads": 2})
+    return stored(line)
 
 
 # What a record says ---------------------------------------------------------------------------------------------------

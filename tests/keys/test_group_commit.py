@@ -63,10 +63,7 @@ def test_unwritable_table_is_an_error_and_the_next_record_goes_to_a_new_chain(au
 def test_second_writer_of_a_chain_is_found_out(db):
     writer = GroupCommit()
     writer.write(line(), None)
-    chain = AuditChain.objects.get(pk=writer._chain_name)
-    stale = AuditChain.objects.get(pk=writer._chain_name)
-    audit_chain.append(chain, [line()])
-    stale.sequence, stale.mac = chain.sequence + 5, chain.mac
+    stale = audit_chain.Head(writer._chain_name, 7, b"x" * 32)
     with pytest.raises(audit_chain.ChainForked):
         audit_chain.append(stale, [line()])
 

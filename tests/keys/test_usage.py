@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from keys import audit, audit_chain, lifecycle, rotation, usage
-from keys.models import AuditChain, KeyUse, KeyVersion
+from keys import audit, lifecycle, rotation, usage
+from keys.models import KeyUse, KeyVersion
 from tests.conftest import OPERATOR
+from tests.database import write_lines
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def write(action: str, key_id: str, number: int, *, days_ago: float, outcome: st
         action, actor=OPERATOR, outcome=outcome, namespace="payments", details={"keys": {key_id: number}}
     )
     line.at = timezone.now() - timedelta(days=days_ago)
-    audit_chain.append(AuditChain.objects.get(pk=audit_chain.MANAGEMENT), [line])
+    write_lines(line)
 
 
 def test_decodes_and_encodes_are_summed_up(version):

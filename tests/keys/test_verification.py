@@ -6,10 +6,12 @@ from django.db import DatabaseError, connection, models, transaction
 from keys import append_only, audit, checkpoints
 from keys.audit import AuditAction
 from keys.audit_chain import MANAGEMENT, genesis
+from keys.audit_line import INSERT
 from keys.group_commit import GroupCommit
 from keys.models import AuditChain, AuditRecord
 from keys.verification import Finding, verify
 from tests.conftest import OPERATOR
+from tests.database import stored
 
 
 def findings(**options) -> list[str]:
@@ -88,8 +90,8 @@ def test_swapped_records_are_found(chain):
 
 def test_record_put_in_is_found(chain):
     forged = audit.compose(AuditAction.PAYLOAD_DECODED, actor=OPERATOR)
-    forged.chain, forged.sequence, forged.mac = chain, 6, b"x" * 32
-    models.QuerySet(AuditRecord).bulk_create([forged])
+    forged.chain_id, forged.sequence, forged.mac = chain.pk, 6, b"x" * 32
+    sql(INSERT, *forged.row())
     AuditChain.objects.filter(pk=chain.pk).update(sequence=6, mac=b"x" * 32)
     assert findings() == [f"{chain.pk} record 6: was changed, moved or put in"]
 
@@ -169,7 +171,7 @@ ROUNDABOUT = {
 class TestAppendOnly:
     @pytest.fixture
     def record(self, db):
-        return audit.record(AuditAction.SESSION_STARTED, actor=OPERATOR)
+        return stored(audit.record(AuditAction.SESSION_STARTED, actor=OPERATOR))
 
     STATEMENTS = [
         "UPDATE keys_auditrecord SET reason = 'x'",

@@ -117,7 +117,7 @@ def test_bytes_that_are_no_wrapped_key_do_not_unwrap(ring, wrapped):
 def test_damaged_key_does_not_keep_the_next_one_from_unwrapping(ring):
     kek_id, wrapped = ring.wrap(DATA_KEY, BINDING)
     with pytest.raises(UnwrapRefused):
-        ring.unwrap(kek_id, wrapped[:-1] + b"x", BINDING)
+        ring.unwrap(kek_id, wrapped[:-1] + bytes([wrapped[-1] ^ 1]), BINDING)
     assert ring.unwrap(kek_id, wrapped, BINDING) == DATA_KEY
 
 
