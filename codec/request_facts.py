@@ -15,11 +15,16 @@ def client_address(request: HttpRequest) -> str:
     Each trusted proxy appends the address it saw to X-Forwarded-For, so the client is the
     CODEC_TRUSTED_PROXIES-th entry from the right; what stands left of it is the client's own invention.
     """
-    hops = settings.CODEC_TRUSTED_PROXIES
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    if hops and len(forwarded) >= hops:
-        return forwarded[-hops]
-    return str(request.META.get("REMOTE_ADDR", ""))
+    return address_in(request.headers.get("X-Forwarded-For", ""), str(request.META.get("REMOTE_ADDR", "")))
+
+
+def address_in(forwarded_for: str, peer: str) -> str:
+    """Return the client's address, given the X-Forwarded-For header and the address of the connection."""
+    hops: int = settings.CODEC_TRUSTED_PROXIES
+    if not hops:
+        return peer
+    forwarded = [part.strip() for part in forwarded_for.split(",") if part.strip()]
+    return forwarded[-hops] if len(forwarded) >= hops else peer
 
 
 def caller(request: HttpRequest, principal: Principal) -> Actor:

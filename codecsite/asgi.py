@@ -15,5 +15,9 @@ from codecsite.intake import Intake
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "codecsite.settings")
 
-django = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=settings.CODEC_THREADS)
-application = Intake(cast(Any, django))
+wsgi = get_wsgi_application()  # sets Django up, which the front layer needs
+
+from codec.front import Front  # noqa: E402
+
+django = WSGIMiddleware(cast(Any, wsgi), workers=settings.CODEC_THREADS)
+application = Intake(Front(cast(Any, django)))

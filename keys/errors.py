@@ -29,6 +29,10 @@ class VaultUnavailable(KeysError):
     """A key exists but cannot be unwrapped now: the KEK is away, or is not the one that wrapped it."""
 
 
+class NotRemembered(KeysError):
+    """A key is not in this process's memory. Not an answer for anybody: the request is to be decided afresh."""
+
+
 class AuditUnavailable(KeysError):
     """The audit record cannot be committed, so what it would tell of must not happen."""
 

@@ -6,6 +6,7 @@ is not written, and its request learns that the policy has moved. A request whos
 CODEC_AUDIT_SECONDS fails, however long the database may take.
 """
 
+import asyncio
 import logging
 import queue
 import threading
@@ -38,8 +39,22 @@ class _Waiting:
 
     line: AuditLine
     epoch: int | None
-    done: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = field(default_factory=lambda: AuditUnavailable("The audit record is not committed."))
+
+
+@dataclass(slots=True, eq=False)
+class _WaitingThread(_Waiting):
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _WaitingTask(_Waiting):
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+
+    def finish(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 class GroupCommit:
@@ -60,7 +75,7 @@ class GroupCommit:
 
         After a time-out it may still be written: the log may say more than happened, never less.
         """
-        mine = _Waiting(line, epoch_number)
+        mine = _WaitingThread(line, epoch_number)
         if self._thread is None:
             self._commit([mine])
         else:
@@ -68,6 +83,18 @@ class GroupCommit:
             self._revive()
         if not mine.done.wait(settings.CODEC_AUDIT_SECONDS):
             raise AuditUnavailable("The audit record could not be committed in time.")
+        if mine.error is not None:
+            raise mine.error
+
+    async def write_from_loop(self, line: AuditLine, epoch_number: int) -> None:
+        """Do the same for a task of an event loop, which goes on with others meanwhile. Needs the thread."""
+        loop = asyncio.get_running_loop()
+        mine = _WaitingTask(line, epoch_number, loop=loop, done=loop.create_future())
+        self._queue.put(mine)
+        self._revive()
+        deadline = loop.call_later(settings.CODEC_AUDIT_SECONDS, mine.finish)
+        await mine.done
+        deadline.cancel()
         if mine.error is not None:
             raise mine.error
 
@@ -99,8 +126,7 @@ class GroupCommit:
             for item in batch:
                 item.error = None if item in current else epoch.PolicyMoved("The policy has changed.")
         finally:
-            for item in batch:
-                item.done.set()
+            _wake(batch)
 
     def _read_epoch_and_head(self) -> tuple[int, Head]:
         """Return both by one statement. The first time, open this process's chain."""
@@ -112,6 +138,23 @@ class GroupCommit:
             open_chain(self._chain_name)
             return number, Head(self._chain_name, 0, audit_chain.genesis(self._chain_name))
         return row[0], Head(self._chain_name, row[1], bytes(row[2]))
+
+
+def _wake(batch: list[_Waiting]) -> None:
+    """Let threads and tasks go on; all tasks of a loop by one call into it."""
+    tasks: dict[asyncio.AbstractEventLoop, list[_WaitingTask]] = {}
+    for item in batch:
+        if isinstance(item, _WaitingThread):
+            item.done.set()
+        elif isinstance(item, _WaitingTask):
+            tasks.setdefault(item.loop, []).append(item)
+    for loop, waiting in tasks.items():
+        loop.call_soon_threadsafe(_finish, waiting)
+
+
+def _finish(waiting: list[_WaitingTask]) -> None:
+    for item in waiting:
+        item.finish()
 
 
 _READ = (

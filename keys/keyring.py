@@ -14,7 +14,7 @@ from threading import Lock
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
-from keys.errors import VaultUnavailable
+from keys.errors import NotRemembered, VaultUnavailable
 from keys.models import KeyVersion, Namespace
 from keys.names import key_id_digest, length_prefixed
 from keys.wrapping import provider
@@ -72,7 +72,7 @@ class Keyring:
     """The usable keys of one namespace under one policy epoch."""
 
     def __init__(self, namespace: Namespace, epoch: int) -> None:
-        self._namespace = namespace
+        self.namespace = namespace
         self._epoch = epoch
 
     def encryption_key(self) -> OpenKey | None:
@@ -84,7 +84,7 @@ class Keyring:
         return self._find(key_id_digest(wire_id), wire_id)
 
     def _find(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
-        place = (self._namespace.pk, digest)
+        place = (self.namespace.pk, digest)
         known, key = cache.get(place, self._epoch)
         if not known:
             key = self._open(digest, wire_id)
@@ -92,14 +92,21 @@ class Keyring:
         return key
 
     def _open(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
-        versions = KeyVersion.objects.filter(namespace=self._namespace, state=KeyVersion.State.ENABLED)
+        versions = KeyVersion.objects.filter(namespace=self.namespace, state=KeyVersion.State.ENABLED)
         wanted = versions.filter(key_id_digest=digest) if wire_id is not None else versions.filter(is_primary=True)
         version = wanted.first()
         if version is None:
             return None
-        version.namespace = self._namespace
+        version.namespace = self.namespace
         wire_id = version.key_id.encode() if wire_id is None else wire_id
         return OpenKey(label=version.key_id, wire_id=wire_id, aead=AESGCM(unwrap(version)))
+
+
+class RememberedKeys(Keyring):
+    """The same, of what this process remembers only: it asks neither database nor KEK. Raises NotRemembered."""
+
+    def _open(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
+        raise NotRemembered("This process does not hold the key now.")
 
 
 def wrap_new(version: KeyVersion, data_key: bytes) -> None:
