@@ -11,6 +11,7 @@ and the request goes to Django. So does every request that this layer does not k
 Limits, the rate and the address in the record are applied to each request.
 """
 
+import itertools
 import os
 import time
 from collections import OrderedDict
@@ -18,7 +19,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
-from uuid import uuid4
 
 from codec import rate_limit, wire
 from codec.callers.principal import Principal
@@ -67,6 +67,8 @@ class Front:
         self._app = app
         self._memory: OrderedDict[bytes, Remembered] = OrderedDict()
         self._secret = os.urandom(32)
+        self._process = os.urandom(8).hex()
+        self._count = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or "codec.refusal" in scope:
@@ -106,7 +108,7 @@ class Front:
             return None
         entry.note_grant(permission.allowed)
         entry.allow()
-        request_id = uuid4().hex
+        request_id = f"{self._process}-{next(self._count):x}"
         line = audit.compose(
             AuditAction.PAYLOAD_ENCODED if permission.encodes else AuditAction.PAYLOAD_DECODED,
             actor=_actor(permission.principal, scope, request_id),

@@ -6,7 +6,8 @@ Django (codec.middleware), so that every answer comes from one place and carries
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -41,27 +42,30 @@ class Intake:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, receive)
+        body = _Body(scope)
         try:
-            await self._take_in(scope, body)
+            await self._take_in(scope, body, receive)
             await self._app(scope, body.replay, _closing(send) if "codec.refusal" in scope else send)
         except Disconnected:
             return
         finally:
             self._bytes_in_flight -= body.reserved
 
-    async def _take_in(self, scope: Scope, body: "_Body") -> None:
+    async def _take_in(self, scope: Scope, body: "_Body", receive: Receive) -> None:
         """Read headers and body into the scope, or mark the scope as refused."""
         try:
             check_request(scope)
-            async with asyncio.timeout(settings.CODEC_BODY_SECONDS):
-                async for size in body.arriving():
-                    self._reserve(body, size)
+            if not body.is_refused_unread:
+                self._reserve(body, body.add(await receive()))  # waits for no more than uvicorn has read already
+            if body.has_more:
+                async with asyncio.timeout(settings.CODEC_BODY_SECONDS):
+                    while body.has_more:
+                        self._reserve(body, body.add(await receive()))
         except Refused as refusal:
             scope["codec.refusal"] = str(refusal)
         except TimeoutError:
             scope["codec.refusal"] = "body_too_slow"
-        scope["headers"] = _for_django(scope["headers"], body.declared_or_read)
+        _make_true(scope, body.declared_or_read)
 
     def _reserve(self, body: "_Body", size: int) -> None:
         if self._bytes_in_flight + size > settings.CODEC_MAX_BYTES_IN_FLIGHT:
@@ -73,32 +77,35 @@ class Intake:
 class _Body:
     """One request's body: read up to its limit, then replayed to Django in one message."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self._receive = receive
-        self._limit = _body_limit(scope["headers"])
-        self._declared = _declared_length(scope["headers"])
+    __slots__ = ("_chunks", "_declared", "_limit", "_read", "has_more", "is_refused_unread", "reserved")
+
+    def __init__(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        self._limit = _body_limit(headers)
+        declared = headers.get(b"content-length", b"0")
+        self._declared = int(declared) if declared.isdigit() else 0
         self._chunks: list[bytes] = []
         self._read = 0
+        self.has_more = False
+        self.is_refused_unread = self._declared > self._limit
         self.reserved = 0
 
-    async def arriving(self) -> AsyncIterator[int]:
-        """Yield the size of each chunk as it arrives. Stops reading once the limit is passed."""
-        more = self._declared <= self._limit
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            chunk, more = message.get("body", b""), message.get("more_body", False)
-            self._read += len(chunk)
-            more = more and self._read <= self._limit
-            yield len(chunk)
-            self._chunks.append(chunk)
+    def add(self, message: Message) -> int:
+        """Take in what has arrived and return its size. Wants no more once the limit is passed."""
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        self._chunks.append(chunk)
+        self._read += len(chunk)
+        self.has_more = message.get("more_body", False) and self._read <= self._limit
+        return len(chunk)
 
     @property
     def declared_or_read(self) -> int:
         """The body's size; for one that is too large, a size above the limit, so that Django refuses it unread."""
-        too_large = max(self._declared, self._read) > self._limit
-        return max(self._declared, self._read, settings.CODEC_MAX_BODY_BYTES + 1) if too_large else self._read
+        if self._declared <= self._limit and self._read <= self._limit:
+            return self._read
+        return max(self._declared, self._read, settings.CODEC_MAX_BODY_BYTES + 1)
 
     async def replay(self) -> Message:
         body = b"" if self._read > self._limit else b"".join(self._chunks)
@@ -112,9 +119,9 @@ def check_request(scope: Scope) -> None:
     names = [name for name, _ in headers]
     if (b"upgrade" in names or scope["method"] == "CONNECT") and not _BODY.isdisjoint(names):
         raise Refused("bad_headers")  # httptools hands on no body then, and uvicorn takes it for the next request
-    if sum(len(name) + len(value) for name, value in headers) > settings.CODEC_MAX_HEADER_BYTES:
+    if sum(map(len, chain.from_iterable(headers))) > settings.CODEC_MAX_HEADER_BYTES:
         raise Refused("bad_headers")
-    if any(names.count(name) > 1 for name in _SINGLE):
+    if len(set(names)) < len(names) and any(names.count(name) > 1 for name in _SINGLE):
         raise Refused("bad_headers")
     if not scope["query_string"].isascii():
         scope["query_string"] = b""
@@ -132,20 +139,17 @@ def _closing(send: Send) -> Send:
     return send_and_close
 
 
-def _body_limit(headers: Headers) -> int:
-    cookie_name = settings.SESSION_COOKIE_NAME.encode() + b"="
-    for name, value in headers:
-        if name.startswith(b"authorization") or (name == b"cookie" and cookie_name in value):
-            return int(settings.CODEC_MAX_BODY_BYTES)
+def _body_limit(headers: dict[bytes, bytes]) -> int:
+    has_cookie = settings.SESSION_COOKIE_NAME.encode() + b"=" in headers.get(b"cookie", b"")
+    if has_cookie or b"authorization" in headers or b"authorization-extras" in headers:
+        return int(settings.CODEC_MAX_BODY_BYTES)
     return int(settings.CODEC_MAX_ANONYMOUS_BODY_BYTES)
 
 
-def _declared_length(headers: Headers) -> int:
-    declared = dict(headers).get(b"content-length", b"0")
-    return int(declared) if declared.isdigit() else 0
-
-
-def _for_django(headers: Headers, length: int) -> Headers:
+def _make_true(scope: Scope, length: int) -> None:
     """Drop names with an underscore, which WSGI cannot tell from a hyphen, and say how long the body really is."""
+    headers, true_length = scope["headers"], (b"content-length", b"%d" % length)
+    if true_length in headers and not any(b"_" in name for name, _ in headers):
+        return
     kept = [(name, value) for name, value in headers if b"_" not in name and name != b"content-length"]
-    return [*kept, (b"content-length", b"%d" % length)]
+    scope["headers"] = [*kept, true_length]

@@ -4,20 +4,23 @@ SQLite's INSERT OR REPLACE fires no DELETE trigger, so inserting over an existin
 the database can drop triggers; what they change then shows in the chain (keys/verification.py).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import migrations
+from django.db import connection, migrations
 
 _REFUSE = "SELECT RAISE(ABORT, 'audit records are append-only');"
+# An id of -1 is SQLite's word for "not given". The event id has no unique constraint, so nothing is replaced by it.
 _EXISTING = (
-    "SELECT 1 FROM keys_auditrecord "
-    "WHERE id = NEW.id OR event_id = NEW.event_id OR (chain_id = NEW.chain_id AND sequence = NEW.sequence)"
+    "(NEW.id <> -1 AND EXISTS (SELECT 1 FROM keys_auditrecord WHERE id = NEW.id)) OR "
+    "EXISTS (SELECT 1 FROM keys_auditrecord WHERE chain_id = NEW.chain_id AND sequence = NEW.sequence)"
 )
 
 SQLITE = {
     "audit_no_update": f"BEFORE UPDATE ON keys_auditrecord BEGIN {_REFUSE} END",
     "audit_no_delete": f"BEFORE DELETE ON keys_auditrecord BEGIN {_REFUSE} END",
-    "audit_no_replace": f"BEFORE INSERT ON keys_auditrecord WHEN EXISTS ({_EXISTING}) BEGIN {_REFUSE} END",
+    "audit_no_replace": f"BEFORE INSERT ON keys_auditrecord WHEN {_EXISTING} BEGIN {_REFUSE} END",
 }
 POSTGRESQL = {
     "audit_no_change": "BEFORE UPDATE OR DELETE ON keys_auditrecord FOR EACH ROW",
@@ -45,6 +48,34 @@ def lift_statements(vendor: str) -> list[str]:
     if vendor == "sqlite":
         return [f"DROP TRIGGER {name}" for name in SQLITE]
     return [f"DROP TRIGGER {name} ON keys_auditrecord" for name in POSTGRESQL] + [f"DROP FUNCTION {_FUNCTION}()"]
+
+
+@contextmanager
+def lifted() -> Iterator[None]:
+    """Take the triggers away for the statements of the block, which are in a transaction with what takes them away.
+
+    If the block fails, the transaction is rolled back, and they were never gone. On PostgreSQL this needs the role that
+    owns the table, and others wait for the end of the transaction.
+    """
+    assert connection.in_atomic_block  # noqa: S101
+    _execute(lift_statements(connection.vendor))
+    yield
+    _execute(install_statements(connection.vendor))
+
+
+def may_be_lifted() -> bool:
+    """Return whether the role of this connection owns the table."""
+    if connection.vendor == "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'keys_auditrecord'::regclass")
+        return bool(cursor.fetchone()[0])
+
+
+def _execute(statements: list[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def install() -> migrations.RunPython:

@@ -5,6 +5,7 @@ bulk_create cost more than everything else in the request (docs/adr/0006).
 """
 
 import os
+import random
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -21,10 +22,13 @@ _COLUMNS = ("chain_id", "sequence", "mac", "event_id", "at", "details", "fingerp
 INSERT = f"INSERT INTO keys_auditrecord ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
 
 
+_random = random.Random(os.urandom(32))  # noqa: S311  event ids must differ; nobody has to be unable to guess them
+
+
 def new_event_id() -> uuid.UUID:
     """Return a UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random bits; they sort by time."""
     milliseconds = time.time_ns() // 1_000_000
-    number = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    number = milliseconds << 80 | _random.getrandbits(80)
     return uuid.UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
 
 

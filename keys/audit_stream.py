@@ -11,6 +11,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+import orjson
+
 from keys.audit_chain import as_dict
 from keys.audit_line import AuditLine
 
@@ -30,7 +32,8 @@ class AuditStream:
 
     def __init__(self) -> None:
         self.health = Health()
-        self._lines: queue.Queue[tuple[float, AuditLine]] = queue.Queue(_CAPACITY)
+        self._batches: queue.SimpleQueue[tuple[float, list[AuditLine]]] = queue.SimpleQueue()
+        self._waiting = 0
         self._unreported = 0
         self._lock = threading.Lock()
         self._open = False
@@ -42,22 +45,22 @@ class AuditStream:
 
     def put(self, lines: list[AuditLine]) -> None:
         """Queue the lines of committed records. Never waits."""
-        for line in lines if self._open else []:
-            self._put(line)
-
-    def _put(self, line: AuditLine) -> None:
-        try:
-            self._lines.put_nowait((time.monotonic(), line))
-        except queue.Full:
-            with self._lock:
-                self.health.lost += 1
-                self._unreported += 1
+        if not self._open:
+            return
+        with self._lock:
+            room = max(_CAPACITY - self._waiting, 0)
+            lost = max(len(lines) - room, 0)
+            self._waiting += len(lines) - lost
+            self.health.lost += lost
+            self._unreported += lost
+        self._batches.put((time.monotonic(), lines[:room]))
 
     def _write_all(self) -> None:
         while True:
-            queued_at, line = self._lines.get()
-            text = json.dumps({"audit": as_dict(line) | {"mac": line.mac.hex()}})
-            sys.stdout.write(f"{self._loss()}{text}\n")
+            queued_at, lines = self._batches.get()
+            with self._lock:
+                self._waiting -= len(lines)
+            sys.stdout.write(self._loss() + "".join(map(_as_text, lines)))
             sys.stdout.flush()
             self.health.lag = time.monotonic() - queued_at
 
@@ -65,6 +68,10 @@ class AuditStream:
         with self._lock:
             unreported, self._unreported = self._unreported, 0
         return json.dumps({"audit_lost": unreported}) + "\n" if unreported else ""
+
+
+def _as_text(line: AuditLine) -> str:
+    return orjson.dumps({"audit": as_dict(line) | {"mac": line.mac.hex()}}).decode() + "\n"
 
 
 stream = AuditStream()

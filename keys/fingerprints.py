@@ -8,6 +8,7 @@ is HMAC-SHA256(audit key, "fingerprint-v1").
 """
 
 import hmac
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -18,11 +19,19 @@ SIZE = 16
 
 def fingerprint(namespace: str, key_id: str, nonce: bytes, tag: bytes) -> bytes:
     """Return the 16 bytes that stand for one encrypted payload."""
-    key = hmac.digest(bytes.fromhex(settings.CODEC_AUDIT_KEY), b"fingerprint-v1", "sha256")
-    message = length_prefixed(namespace) + length_prefixed(key_id) + nonce + tag
-    return hmac.digest(key, message, "sha256")[:SIZE]
+    return hmac.digest(_key(settings.CODEC_AUDIT_KEY), _prefix(namespace, key_id) + nonce + tag, "sha256")[:SIZE]
 
 
 def unpack(packed: bytes) -> list[bytes]:
     """Return the fingerprints that a record holds side by side."""
     return [packed[start : start + SIZE] for start in range(0, len(packed), SIZE)]
+
+
+@lru_cache(maxsize=16)
+def _key(audit_key: str) -> bytes:
+    return hmac.digest(bytes.fromhex(audit_key), b"fingerprint-v1", "sha256")
+
+
+@lru_cache(maxsize=1024)
+def _prefix(namespace: str, key_id: str) -> bytes:
+    return length_prefixed(namespace) + length_prefixed(key_id)

@@ -124,7 +124,8 @@ class GroupCommit:
         else:
             stream.put([item.line for item in current])
             for item in batch:
-                item.error = None if item in current else epoch.PolicyMoved("The policy has changed.")
+                is_current = item.epoch is None or item.epoch == number
+                item.error = None if is_current else epoch.PolicyMoved("The policy has changed.")
         finally:
             _wake(batch)
 

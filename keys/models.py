@@ -202,10 +202,10 @@ class AuditRecord(models.Model):
         DENIED = "denied"
         FAILED = "failed"
 
-    chain = models.ForeignKey(AuditChain, on_delete=models.PROTECT, related_name="records")
+    chain = models.ForeignKey(AuditChain, on_delete=models.PROTECT, related_name="records", db_index=False)
     sequence = models.BigIntegerField()
     mac = models.BinaryField(max_length=32, editable=False)
-    event_id = models.UUIDField(unique=True, editable=False)
+    event_id = models.UUIDField(db_index=True, editable=False)
     at = models.DateTimeField(db_index=True)
     action = models.CharField(max_length=40)
     outcome = models.CharField(max_length=10, choices=Outcome)

@@ -17,7 +17,7 @@ def record(db):
 def test_closed_stream_takes_nothing(record):
     stream = AuditStream()
     stream.put([record])
-    assert stream._lines.empty()
+    assert stream._batches.empty()
 
 
 def test_line_is_the_record_with_its_mac(record, capsys):

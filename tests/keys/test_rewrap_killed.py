@@ -7,21 +7,18 @@ import fcntl
 import json
 import os
 import random
-import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from tests.kms import Keks
+from tests.own_database import database_url  # noqa: F401  fixture
 
 ROOT = Path(__file__).parents[2]
 KEYS = 200  # so many that the progress of all of them does not fit the pipe
@@ -54,19 +51,6 @@ class Vault:
 
     def with_kek(self, kek: str) -> dict[str, str]:
         return {**self.environment, "CODEC_KEK": kek}
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> Iterator[str]:
-    server = os.environ.get("DATABASE_URL")
-    if not server:
-        yield f"sqlite:///{tmp_path / 'db.sqlite3'}"
-        return
-    name = f"rewrap_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
