@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8888
 export PORT
 
-.PHONY: help run test soak demo lint format clean
+.PHONY: help run test soak bench demo lint format clean
 
 help:
 	@echo "make run    serve at http://localhost:$(PORT), set up at the first start"
@@ -21,7 +21,7 @@ $(VENV)/run.stamp: requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+$(VENV)/dev.stamp: requirements-dev.txt requirements-aws.txt requirements-pkcs11.txt $(VENV)/run.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
@@ -37,6 +37,12 @@ test: $(VENV)/dev.stamp
 
 soak: $(VENV)/dev.stamp
 	CODEC_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_audit_faults.py
+
+bench: $(VENV)/dev.stamp
+	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk"; exit 1; }
+	@mkdir -p bench/results
+	$(BIN)/python -m bench --verbs decode,encode --output bench/results/$$(date +%Y-%m-%d)-sqlite.json
+	$(BIN)/python -m bench --postgresql --output bench/results/$$(date +%Y-%m-%d)-postgresql.json
 
 demo: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m demo

@@ -2,16 +2,19 @@
 
     mac(n)  = HMAC-SHA256(audit key, "audit-v1" || mac(n-1) || canonical JSON of record n)
     mac(0)  = HMAC-SHA256(audit key, "audit-genesis-v1" || chain name)
+    seal(n) = HMAC-SHA256(audit key, "audit-floor-v1" || lp(chain name) || n in 8 bytes || mac(n))
 
 Canonical JSON: every field of the record but its MAC and its row id, chain and sequence among them; UTF-8, keys
 sorted, no spaces, no floats; `at` in UTC with microseconds; bytes in hex. The audit key lies outside the database,
-so that whoever can write the database cannot make a chain that verifies.
+so that whoever can write the database cannot make a chain that verifies. Where retention has dropped the records up
+to n (the chain's floor), seal(n) shows that it did; lp is a 4-byte big-endian length and the UTF-8 text.
 """
 
 import hmac
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -20,6 +23,7 @@ from django.db import connection
 
 from keys.audit_line import INSERT, TEXT_FIELDS, AuditLine
 from keys.models import AuditRecord
+from keys.names import length_prefixed
 
 MANAGEMENT = "management"
 
@@ -35,12 +39,18 @@ class Head:
 
 def genesis(chain: str) -> bytes:
     """Return the 32 bytes that stand before a chain's first record."""
-    return hmac.digest(_key(), b"audit-genesis-v1" + chain.encode(), "sha256")
+    return hmac.digest(_key(settings.CODEC_AUDIT_KEY), b"audit-genesis-v1" + chain.encode(), "sha256")
 
 
-def mac(record: AuditRecord | AuditLine, previous: bytes) -> bytes:
-    """Return the 32-byte MAC of a record after the one whose MAC is `previous`."""
-    return hmac.digest(_key(), b"audit-v1" + previous + canonical(record), "sha256")
+def floor_seal(chain: str, sequence: int, mac: bytes) -> bytes:
+    """Return the 32 bytes that say: retention has dropped this chain's records up to this one."""
+    message = b"audit-floor-v1" + length_prefixed(chain) + sequence.to_bytes(8, "big") + mac
+    return hmac.digest(_key(), message, "sha256")
+
+
+def mac(canonical: bytes, previous: bytes) -> bytes:
+    """Return the 32-byte MAC of a record, as canonical JSON, after the one whose MAC is `previous`."""
+    return hmac.digest(_key(settings.CODEC_AUDIT_KEY), b"audit-v1" + previous + canonical, "sha256")
 
 
 def canonical(record: AuditRecord | AuditLine) -> bytes:
@@ -50,10 +60,10 @@ def canonical(record: AuditRecord | AuditLine) -> bytes:
 
 def as_dict(record: AuditRecord | AuditLine) -> dict[str, Any]:
     """Return what the MAC covers, ready for JSON."""
-    fields: dict[str, Any] = {name: str(getattr(record, name)) for name in TEXT_FIELDS}
+    fields: dict[str, Any] = dict(zip(TEXT_FIELDS, _texts(record), strict=True))
     fields["chain"] = record.chain_id
     fields["sequence"] = record.sequence
-    fields["event_id"] = str(record.event_id)
+    fields["event_id"] = record.event_id
     fields["at"] = record.at.astimezone(UTC).isoformat(timespec="microseconds")
     fields["details"] = record.details
     fields["fingerprints"] = bytes(record.fingerprints).hex()
@@ -68,7 +78,8 @@ def append(head: Head, lines: list[AuditLine]) -> None:
     read_at = head.sequence
     for line in lines:
         line.chain_id, line.sequence = head.chain, head.sequence + 1
-        line.mac = mac(line, head.mac)
+        line.canonical = canonical(line)
+        line.mac = mac(line.canonical, head.mac)
         head.sequence, head.mac = line.sequence, line.mac
     with connection.cursor() as cursor:
         cursor.executemany(INSERT, [line.row() for line in lines])
@@ -84,10 +95,9 @@ class ChainForked(Exception):
 _MOVE_HEAD = "UPDATE keys_auditchain SET sequence = %s, mac = %s WHERE name = %s AND sequence = %s"
 
 
-def _key() -> bytes:
-    return _from_hex(settings.CODEC_AUDIT_KEY)
+_texts = attrgetter(*TEXT_FIELDS)
 
 
 @cache
-def _from_hex(key: str) -> bytes:
+def _key(key: str) -> bytes:
     return bytes.fromhex(key)

@@ -34,7 +34,7 @@ def new_event_id() -> uuid.UUID:
 
 @dataclass(slots=True, kw_only=True)
 class AuditLine:
-    """The fields of AuditRecord. `chain_id`, `sequence` and `mac` are set when it is appended to its chain."""
+    """The fields of AuditRecord. `chain_id`, `sequence`, `mac` and `canonical` are set when it is chained."""
 
     action: str
     outcome: str
@@ -56,6 +56,7 @@ class AuditLine:
     chain_id: str = ""
     sequence: int = 0
     mac: bytes = b""
+    canonical: bytes = b""
 
     def row(self) -> tuple[Any, ...]:
         """Return the values of INSERT, in a form that SQLite and PostgreSQL both take. Times are UTC."""

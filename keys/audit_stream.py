@@ -11,9 +11,6 @@ import threading
 import time
 from dataclasses import dataclass
 
-import orjson
-
-from keys.audit_chain import as_dict
 from keys.audit_line import AuditLine
 
 _CAPACITY = 10_000
@@ -71,7 +68,7 @@ class AuditStream:
 
 
 def _as_text(line: AuditLine) -> str:
-    return orjson.dumps({"audit": as_dict(line) | {"mac": line.mac.hex()}}).decode() + "\n"
+    return f'{{"audit":{line.canonical.decode()},"mac":"{line.mac.hex()}"}}\n'
 
 
 stream = AuditStream()

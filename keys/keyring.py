@@ -74,16 +74,24 @@ class Keyring:
     def __init__(self, namespace: Namespace, epoch: int) -> None:
         self.namespace = namespace
         self._epoch = epoch
+        self._found: dict[bytes | None, OpenKey | None] = {}
 
     def encryption_key(self) -> OpenKey | None:
         """Return the primary, or None when the namespace has none. Raises VaultUnavailable."""
-        return self._find(_PRIMARY, None)
+        return self._once(None)
 
     def decryption_key(self, wire_id: bytes) -> OpenKey | None:
         """Return the enabled key with this id, or None. Raises VaultUnavailable."""
-        return self._find(key_id_digest(wire_id), wire_id)
+        return self._once(wire_id)
 
-    def _find(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
+    def _once(self, wire_id: bytes | None) -> OpenKey | None:
+        """Look each key up once per keyring, that is, per request; None stands for the primary."""
+        if wire_id not in self._found:
+            self._found[wire_id] = self._find(wire_id)
+        return self._found[wire_id]
+
+    def _find(self, wire_id: bytes | None) -> OpenKey | None:
+        digest = _PRIMARY if wire_id is None else key_id_digest(wire_id)
         place = (self.namespace.pk, digest)
         known, key = cache.get(place, self._epoch)
         if not known:
