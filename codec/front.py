@@ -44,6 +44,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LONGEST_MEMORY = 30.0  # seconds
+RENEWAL = 10.0  # seconds
 MOST_REMEMBERED = 10_000
 LARGEST_BODY = 4 * 1024 * 1024  # a larger one would hold up the event loop: it is a thread's work
 UNLIKE_EACH_TIME = {
@@ -53,11 +54,20 @@ UNLIKE_EACH_TIME = {
 _OWN_HEADERS = {b"content-length", b"x-request-id"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Remembered:
+    """Times are those of time.time(). At `renew_at` one request goes to Django, so that not all do at `ends`."""
+
     permission: Permission
     headers: Headers
-    ends: float  # time.time()
+    ends: float
+    renew_at: float
+
+    def serves(self, now: float) -> bool:
+        if now >= self.renew_at:
+            self.renew_at = now + RENEWAL
+            return False
+        return now < self.ends
 
 
 class Front:
@@ -76,7 +86,7 @@ class Front:
             return
         likeness = self._likeness(scope)
         remembered = self._memory.get(likeness)
-        if remembered is None or remembered.ends < time.time():
+        if remembered is None or not remembered.serves(time.time()):
             await self._app(scope, receive, self._learning(likeness, scope, send))
             return
         message = await receive()
@@ -136,11 +146,12 @@ class Front:
         return send_and_learn
 
     def _remember(self, likeness: bytes, permission: Permission, headers: Headers) -> None:
-        ends = time.time() + LONGEST_MEMORY
+        now = time.time()
+        ends = now + LONGEST_MEMORY
         if permission.until is not None:
             ends = min(ends, permission.until.timestamp())
         kept = [header for header in headers if header[0] not in _OWN_HEADERS]
-        self._memory[likeness] = Remembered(permission, kept, ends)
+        self._memory[likeness] = Remembered(permission, kept, ends, renew_at=now + LONGEST_MEMORY - RENEWAL)
         if len(self._memory) > MOST_REMEMBERED:
             self._memory.popitem(last=False)
 
