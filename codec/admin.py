@@ -1,4 +1,4 @@
-"""People and their grants in the admin."""
+"""People in the admin; pages about their rights stand in modules of their own."""
 
 from typing import Any
 
@@ -6,13 +6,19 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 
-from codec import grants
-from codec.models import Grant, User
+from codec import grant_admin, memberships, policy_admin, sessions, token_admin  # noqa: F401  registers more pages
+from codec.models import User
+from codec.oidc import admin as single_sign_on  # noqa: F401  Django looks for pages of the admin here only
 from keys.actor import current
-from keys.admin_pages import Question, ReadOnlyAdmin, ask_reason, may_act
+from keys.admin_pages import Question, ask_reason
 
 
 class NewUserForm(AdminUserCreationForm[User]):
@@ -24,6 +30,14 @@ class EditUserForm(UserChangeForm[User]):
     class Meta(UserChangeForm.Meta):
         model = User
 
+    def clean_groups(self) -> QuerySet[Group]:
+        groups: QuerySet[Group] = self.cleaned_data["groups"]
+        joined = groups.exclude(pk__in=self.instance.groups.values("pk"))
+        if why_not := memberships.refusal(self.instance, joined, actor=current()):
+            memberships.record_refusal(self.instance, actor=current())
+            raise forms.ValidationError(why_not)
+        return groups
+
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin[User]):
@@ -32,6 +46,7 @@ class UserAdmin(DjangoUserAdmin[User]):
     form = EditUserForm
     add_form = NewUserForm
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    actions = ["give_grants"]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
@@ -48,66 +63,48 @@ class UserAdmin(DjangoUserAdmin[User]):
             return fixed
         return (*fixed, "is_staff", "is_superuser", "groups", "user_permissions")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """People only. Services have pages of their own, without a password."""
+        return super().get_queryset(request).filter(is_service=False)
 
-class GrantForm(forms.ModelForm[Grant]):
-    class Meta:
-        model = Grant
-        fields = ("user", "namespace", "decode", "encode", "reason")
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if not self.errors:
-            refusal = grants.refusal(**data, actor=current())
-            if refusal:
-                raise forms.ValidationError(refusal)
-        return data
-
-    def validate_constraints(self) -> None:
-        """Leave it to give_grant, which replaces a grant in force."""
-
-
-@admin.register(Grant)
-class GrantAdmin(ReadOnlyAdmin[Grant]):
-    """Grants are given and revoked, never edited."""
-
-    form = GrantForm
-    list_display = ("user", "namespace", "verbs", "in_force", "granted_by", "granted_at", "revoked_at", "reason")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "namespace")
-    search_fields = ("user__username", "namespace__name", "reason")
-    change_form_template = "admin/codec/grant/change_form.html"
-
-    @admin.display(boolean=True, description="in force")
-    def in_force(self, grant: Grant) -> bool:
-        return grant.in_force
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_grant_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("codec.add_grant")
 
-    def get_fields(self, request: HttpRequest, obj: Grant | None = None) -> Any:
-        if obj is None:
-            return GrantForm.Meta.fields
-        return [field.name for field in Grant._meta.fields if field.name != "id"]
-
-    def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:
-        obj.pk = grants.give_grant(**form.cleaned_data, actor=current()).pk
-        obj.refresh_from_db()
-
-    def get_urls(self) -> list[URLPattern]:
-        revoke = path("<int:pk>/revoke/", self.admin_site.admin_view(self.revoke), name="codec_grant_revoke")
-        return [revoke, *super().get_urls()]
-
-    def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask why, then end the grant."""
-
-        def act(grant: Grant, *, reason: str) -> str:
-            grants.revoke_grant(grant, actor=current(), reason=reason)
-            return f"The grant of {grant.user} on {grant.namespace} has ended."
-
-        template = "admin/codec/grant/revoke.html"
-        return ask_reason(self, request, pk, Question(template=template, act=act, refusals=(grants.GrantRefused,)))
+    @admin.action(description="Give the selected users a grant", permissions=["grant"])
+    def give_grants(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
+        pks = [str(pk) for pk in queryset.values_list("pk", flat=True)]
+        return redirect(f"{reverse('admin:codec_grant_give')}?{urlencode({'users': ','.join(pks)})}")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_revoke": may_act(self, request), **(extra_context or {})}
+        if object_id.isdecimal() and User.objects.filter(pk=object_id, is_service=True).exists():
+            return redirect("admin:codec_service_change", object_id)  # a grant's page links here
+        context = {"open_sessions": self._open_sessions(request, object_id), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        end = path(
+            "<int:pk>/end_sessions/", self.admin_site.admin_view(self.end_sessions), name="codec_user_end_sessions"
+        )
+        return [end, *super().get_urls()]
+
+    def end_sessions(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask why, then sign the person out everywhere."""
+
+        def act(person: User, *, reason: str) -> str:
+            number = sessions.end_all_sessions(person, actor=current(), reason=reason)
+            return f"{person} is signed out everywhere: {number} session{'' if number == 1 else 's'} ended."
+
+        if not self.has_change_permission(request, self.get_object(request, str(pk))):
+            raise PermissionDenied
+        template = "admin/codec/user/end_sessions.html"
+        question = Question(template=template, act=act, refusals=(sessions.EndingRefused,))
+        return ask_reason(self, request, pk, question)
+
+    def _open_sessions(self, request: HttpRequest, object_id: str) -> int | None:
+        """Return how many sessions the person has, for those who may end them."""
+        person = self.get_object(request, object_id)
+        if person is None or not self.has_change_permission(request, person):
+            return None
+        return sessions.open_sessions(person).count()

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from codec import auditor_pages
 from codec.attention import attention
 from codec.models import User
 
@@ -25,6 +26,9 @@ class CodecAdminSite(AdminSite):
         if not isinstance(request.user, User):
             raise PermissionDenied
         return super().index(request, {"attention": attention(request.user), **(extra_context or {})})
+
+    def get_urls(self) -> list[Any]:
+        return [*auditor_pages.urls(self), *super().get_urls()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one sign-in page. Somebody who is signed in already lacks the right to be here."""

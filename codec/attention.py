@@ -8,16 +8,20 @@ from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from codec import access_requests, break_glass
 from codec.models import Grant, User
 from keys.audit import Outcome
 from keys.errors import VaultUnavailable
 from keys.models import AuditRecord, KeyVersion, Namespace
+from keys.review.models import Viewing
 from keys.selftest import check_kek
 from keys.usage import estimated_share_of_limit
 
 OLD_KEY = timedelta(days=90)
 RECENT = timedelta(days=1)
+SOON = timedelta(days=7)
 NEAR_LIMIT = 0.5
+REVIEW_WITHIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def attention(user: User) -> list[Item]:
 
 def _kek() -> Iterator[Item]:
     try:
-        check_kek()
+        check_kek(max_age=10)
     except VaultUnavailable as error:
         yield Item(f"The key encryption key does not work, so nothing can be decoded. {error}", "", urgent=True)
 
@@ -64,15 +68,36 @@ def _namespaces() -> Iterator[Item]:
 
 
 def _grants() -> Iterator[Item]:
-    readers = Count("grants", filter=Q(grants__revoked_at=None, grants__decode=True))
+    now = timezone.now()
+    readers = Count("grants", filter=Q(grants__in=Grant.objects.not_over(now).filter(decode=True)))
     for namespace in Namespace.objects.annotate(readers=readers).filter(readers=0, retired_at=None):
         yield Item(f"Nobody may decode in {namespace} yet. Give the first grant.", reverse("admin:codec_grant_add"))
-    disabled = Grant.objects.filter(revoked_at=None, user__is_active=False).count()
+    disabled = Grant.objects.not_over(now).filter(user__is_active=False).count()
     if disabled:
         yield Item(
             f"{disabled} grant(s) belong to disabled users. Revoke what is not needed.",
             reverse("admin:codec_grant_changelist"),
         )
+    ending = Grant.objects.in_force(now).filter(ends_at__lte=now + SOON, ends_at__gt=now + RECENT).count()
+    if ending:
+        yield Item(
+            f"{ending} grant(s) end within {SOON.days} days.", f"{reverse('admin:codec_grant_changelist')}?state=soon"
+        )
+
+
+def _break_glass() -> Iterator[Item]:
+    for grant in break_glass.in_use():
+        until = f"{grant.ends_at:%Y-%m-%d %H:%M}"
+        url = reverse("admin:codec_grant_change", args=[grant.pk])
+        yield Item(f"{grant.user} uses break-glass on {grant.namespace} until {until} UTC.", url, urgent=True)
+
+
+def _requests() -> Iterator[Item]:
+    waiting = access_requests.waiting().filter(
+        namespace_name__in=Namespace.objects.filter(retired_at=None).values("name")
+    )
+    if number := waiting.count():
+        yield Item(f"{number} access request(s) wait for an answer.", reverse("admin:codec_accessrequest_changelist"))
 
 
 def _refused() -> Iterator[Item]:
@@ -83,9 +108,23 @@ def _refused() -> Iterator[Item]:
         yield Item(f"{denied} codec request(s) were denied in the last 24 hours.", url)
 
 
+def _viewings() -> Iterator[Item]:
+    url = reverse("admin:keys_viewing_changelist")
+    waiting = Viewing.objects.filter(status=Viewing.Status.OPEN, ended_at__lt=timezone.now() - REVIEW_WITHIN)
+    oldest = waiting.order_by("started_at").first()
+    if oldest is not None:
+        yield Item(f"{waiting.count()} viewing(s) wait for review, the oldest since {oldest.ended_at:%Y-%m-%d}.", url)
+    flagged = Viewing.objects.filter(status=Viewing.Status.FOLLOW_UP).count()
+    if flagged:
+        yield Item(f"{flagged} viewing(s) are to be followed up.", f"{url}?status={Viewing.Status.FOLLOW_UP}")
+
+
 _SECTIONS = [
     ("keys.view_namespace", _kek),
     ("keys.view_namespace", _namespaces),
     ("codec.view_grant", _grants),
+    ("codec.view_grant", _break_glass),
+    ("codec.view_accessrequest", _requests),
     ("keys.view_auditrecord", _refused),
+    ("keys.review_viewing", _viewings),
 ]

@@ -10,10 +10,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from codec.callers import issuers
-from codec.callers.issuers import DEFAULT_MAX_LIFETIME, Issuer
+from codec.callers.issuers import ASYMMETRIC, DEFAULT_MAX_LIFETIME, Issuer
 from codec.callers.jwks import is_safe_url
 from codec.identities import is_usable
 
+MOST_GUESSES = 10
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -65,6 +66,55 @@ def https_ends_somewhere(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def single_sign_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    names = ("CODEC_OIDC_ISSUER", "CODEC_OIDC_CLIENT_ID", "CODEC_OIDC_CLIENT_SECRET")
+    values = (settings.CODEC_OIDC_ISSUER, settings.OIDC_RP_CLIENT_ID, settings.OIDC_RP_CLIENT_SECRET)
+    missing = [name for name, value in zip(names, values, strict=True) if not value]
+    if len(missing) == len(names):
+        return _somebody_can_sign_in()
+    if missing:
+        hint = "These three go together: see docs/single-sign-on.md."
+        return [Error(f"Single sign-on lacks {' and '.join(missing)}.", hint=hint, id="codec.E010")]
+    hint = "See docs/single-sign-on.md. None of this has a variable of its own."
+    return [Error(says, hint=hint, id=id) for is_wrong, says, id in _dangers_of_oidc() if is_wrong]
+
+
+def _somebody_can_sign_in() -> list[CheckMessage]:
+    if settings.CODEC_LOCAL_PASSWORDS:
+        return []
+    hint = "Configure single sign-on (docs/single-sign-on.md), or leave CODEC_LOCAL_PASSWORDS on."
+    return [Error("Nobody can sign in: no local passwords and no single sign-on.", hint=hint, id="codec.E011")]
+
+
+def _dangers_of_oidc() -> list[tuple[bool, str, str]]:
+    """Return whether it is so, what is wrong then, and the check's id."""
+    issuer, algorithm = settings.CODEC_OIDC_ISSUER, settings.OIDC_RP_SIGN_ALGO
+    unsafe = not is_safe_url(issuer) or not is_usable(issuer) or bool({"?", "#"} & set(issuer))
+    without_limit = not settings.OIDC_TIMEOUT
+    return [
+        (unsafe, "CODEC_OIDC_ISSUER is not an https URL without query.", "codec.E012"),
+        (algorithm not in ASYMMETRIC, "OIDC_RP_SIGN_ALGO is not an asymmetric signature.", "codec.E013"),
+        ("openid" not in settings.OIDC_RP_SCOPES.split(), "CODEC_OIDC_SCOPES lacks openid.", "codec.E014"),
+        (not getattr(settings, "OIDC_VERIFY_SSL", True), "OIDC_VERIFY_SSL is off.", "codec.E015"),
+        (getattr(settings, "OIDC_ALLOW_UNSECURED_JWT", False), "OIDC_ALLOW_UNSECURED_JWT is on.", "codec.E016"),
+        (not settings.OIDC_USE_PKCE, "OIDC_USE_PKCE is off.", "codec.E017"),
+        (not getattr(settings, "OIDC_USE_NONCE", True), "OIDC_USE_NONCE is off.", "codec.E017"),
+        (without_limit, "OIDC_TIMEOUT is not set: a silent provider would hold a thread for ever.", "codec.E018"),
+    ]
+
+
+@register()
+def passwords_are_throttled(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.CODEC_LOCAL_PASSWORDS:
+        return []
+    throttled = getattr(settings, "AXES_ENABLED", True) and settings.AXES_FAILURE_LIMIT <= MOST_GUESSES
+    if throttled and settings.AXES_LOCKOUT_PARAMETERS == [["username", "ip_address"]]:
+        return []
+    hint = "django-axes has to stand first in AUTHENTICATION_BACKENDS, count by name and address, and lock after few."
+    return [Error("Guessing local passwords is not throttled.", hint=hint, id="codec.E019")]
+
+
+@register()
 def token_issuers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     configured = issuers.configured()
     hint = "See docs/access-tokens.md."
@@ -106,6 +156,26 @@ def token_lifetimes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         for issuer in issuers.configured()
         if issuer.max_lifetime_seconds > DEFAULT_MAX_LIFETIME
     ]
+
+
+@register()
+def notices(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    webhook = urlsplit(settings.CODEC_WEBHOOK_URL)
+    if not settings.CODEC_WEBHOOK_URL or webhook.scheme == "https":
+        return []
+    if webhook.scheme == "http" and webhook.hostname in LOOPBACK_HOSTS:
+        return []
+    hint = "Notices name people and say why they need access; and the address of a webhook is often its password."
+    return [Error("CODEC_WEBHOOK_URL is not an https URL.", hint=hint, id="codec.E030")]
+
+
+@register("security", deploy=True)
+def mail_in_the_clear(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    encrypted = settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL
+    if not settings.EMAIL_HOST or encrypted or settings.EMAIL_HOST in LOOPBACK_HOSTS:
+        return []
+    hint = "Use smtp+starttls:// or smtps://."
+    return [Warning("CODEC_EMAIL_URL sends mail, and its password, unencrypted.", hint=hint, id="codec.W030")]
 
 
 @register("security", deploy=True)

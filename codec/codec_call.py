@@ -8,8 +8,8 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 
-from codec import rate_limit
-from codec.authorization import Decision, Denied
+from codec import rate_limit, standing
+from codec.authorization import Allowed, Authorize, Denied
 from codec.callers.principal import Principal
 from codec.errors import CodecError, NotAllowed, RateLimited, Unavailable
 from codec.payload_codec.chain import Opening
@@ -21,20 +21,22 @@ from keys.fingerprints import fingerprint
 from keys.group_commit import codec_requests
 from keys.models import Namespace
 
-Authorize = Callable[[Principal, Namespace | None], Decision]
-
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecCall:
-    """`epoch` was read before anything else; `read` takes in the body, once the caller is known and permitted."""
+    """`epoch` was read before anything else; `read` takes in the body, once the caller is known and permitted.
+
+    `permitted` is told what the permission rests on.
+    """
 
     epoch: int
     principal: Principal
     actor: Actor
     namespace: str
     read: Callable[[], list[Payload]]
+    permitted: Callable[[Namespace, Allowed], None] = field(default=lambda namespace, allowed: None)
 
 
 UseCase = Callable[[CodecCall], list[Payload]]
@@ -48,6 +50,7 @@ class Entry:
     reason: str = "internal_error"
     details: dict[str, Any] = field(default_factory=dict)
     fingerprints: bytes = b""
+    remark: str = ""
 
     def count_payloads(self, payloads: list[Payload]) -> None:
         self.details["payloads"] = len(payloads)
@@ -62,8 +65,18 @@ class Entry:
     def count_keys(self, labels: list[str]) -> None:
         self.details["keys"] = dict(Counter(labels))
 
+    def note_not_enabled(self, key_ids: list[str]) -> None:
+        if key_ids:
+            self.details["not_enabled"] = key_ids
+
+    def note_grant(self, allowed: Allowed) -> None:
+        """Keep which grant permits this, and whether somebody took it in an emergency."""
+        if allowed.grant is not None:
+            self.details["grant"] = allowed.grant.pk
+            self.remark = "break_glass" if allowed.grant.is_break_glass else ""
+
     def allow(self) -> None:
-        self.outcome, self.reason = Outcome.ALLOWED, ""
+        self.outcome, self.reason = Outcome.ALLOWED, self.remark
 
     def refuse(self, error: CodecError) -> None:
         self.outcome = Outcome.DENIED if isinstance(error, NotAllowed) else Outcome.FAILED
@@ -113,12 +126,14 @@ def decide(use_case: UseCase, read_call: Callable[[], CodecCall]) -> list[Payloa
     raise Unavailable(reason="policy_moving")
 
 
-def permitted_namespace(call: CodecCall, authorize: Authorize) -> Namespace:
-    """Return the namespace of the call. Raises RateLimited, NotAllowed."""
+def permitted_namespace(call: CodecCall, authorize: Authorize, entry: Entry) -> Namespace:
+    """Return the namespace of the call, and note in `entry` what permits it. Raises RateLimited, NotAllowed."""
     if not rate_limit.admit(call.principal):
         raise RateLimited
     namespace = Namespace.objects.filter(name=call.namespace).first()
-    decision = authorize(call.principal, namespace)
+    decision = standing.decide(authorize, call.principal, namespace)
     if namespace is None or isinstance(decision, Denied):
         raise NotAllowed(reason=decision.reason if isinstance(decision, Denied) else None)
+    entry.note_grant(decision)
+    call.permitted(namespace, decision)
     return namespace

@@ -6,11 +6,13 @@ from codec.authorization import authorize_decode
 from codec.codec_call import CodecCall, Entry, permitted_namespace, recorded
 from codec.errors import NotAllowed, TooLarge, Unavailable, Undecodable
 from codec.limits import decoding_limits
+from codec.payload_codec.aes_gcm import KEY_ID
 from codec.payload_codec.chain import Decoder
 from codec.payload_codec.errors import LimitExceeded, PayloadCodecError
+from keys import lifecycle
 from keys.audit import AuditAction
 from keys.errors import VaultUnavailable
-from keys.keyring import Keyring
+from keys.keyring import Keyring, RememberedKeys
 from keys.models import Namespace
 
 
@@ -22,14 +24,29 @@ def decode_payloads(call: CodecCall) -> list[Payload]:
     """
     try:
         with recorded(AuditAction.PAYLOAD_DECODED, call) as entry:
-            namespace = permitted_namespace(call, authorize_decode)
+            namespace = permitted_namespace(call, authorize_decode, entry)
             payloads = call.read()
             entry.count_payloads(payloads)
-            return _decode(payloads, namespace, call.epoch, entry)
+            try:
+                return _decode(payloads, namespace, call.epoch, entry)
+            except Undecodable:
+                entry.note_not_enabled(_not_enabled(namespace, payloads))
+                raise
     except NotAllowed:
         if not _returns_encoded(call.namespace):
             raise
         return call.read()
+
+
+def repeat_decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
+    """Decode with the keys that this process remembers. The caller has the permission, and records.
+
+    Raises NotRemembered, PayloadCodecError; where it does, decode_payloads has to say what is wrong.
+    """
+    decoder = Decoder(RememberedKeys(namespace, epoch), decoding_limits())
+    decoded = [decoder.decode(payload) for payload in payloads]
+    entry.note_openings(namespace.name, decoder.openings)
+    return decoded
 
 
 def _decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
@@ -44,6 +61,11 @@ def _decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: En
         raise Unavailable(reason="kek_unavailable") from error
     finally:
         entry.note_openings(namespace.name, decoder.openings)
+
+
+def _not_enabled(namespace: Namespace, payloads: list[Payload]) -> list[str]:
+    """Return the key versions that the payloads name and that are not ENABLED: an auditor wants to know who asked."""
+    return lifecycle.not_enabled(namespace, {payload.metadata.get(KEY_ID, b"") for payload in payloads})
 
 
 def _returns_encoded(name: str) -> bool:

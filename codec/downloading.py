@@ -10,6 +10,6 @@ from keys.audit import AuditAction
 
 def download_payloads(call: CodecCall) -> list[Payload]:
     """Raises NotAllowed, RateLimited, NoStorage."""
-    with recorded(AuditAction.PAYLOAD_DOWNLOADED, call):
-        permitted_namespace(call, authorize_presence)
+    with recorded(AuditAction.PAYLOAD_DOWNLOADED, call) as entry:
+        permitted_namespace(call, authorize_presence, entry)
         raise NoStorage

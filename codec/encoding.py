@@ -9,7 +9,7 @@ from codec.payload_codec.chain import Encoder
 from codec.payload_codec.errors import NotOurs, UnknownKey
 from keys.audit import AuditAction
 from keys.errors import VaultUnavailable
-from keys.keyring import Keyring
+from keys.keyring import Keyring, RememberedKeys
 from keys.models import Namespace
 
 
@@ -19,10 +19,21 @@ def encode_payloads(call: CodecCall) -> list[Payload]:
     Raises NotAllowed, RateLimited, MalformedBody, TooLarge, AlreadyEncrypted, Unavailable.
     """
     with recorded(AuditAction.PAYLOAD_ENCODED, call) as entry:
-        namespace = permitted_namespace(call, authorize_encode)
+        namespace = permitted_namespace(call, authorize_encode, entry)
         payloads = call.read()
         entry.count_payloads(payloads)
         return _encode(payloads, namespace, call.epoch, entry)
+
+
+def repeat_encode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
+    """Encode with the keys that this process remembers. The caller has the permission, and records.
+
+    Raises NotRemembered, PayloadCodecError; where it does, encode_payloads has to say what is wrong.
+    """
+    encoder = Encoder(RememberedKeys(namespace, epoch), namespace.codec_chain.split(","))
+    encoded = [encoder.encode(payload) for payload in payloads]
+    entry.count_keys(encoder.key_labels)
+    return encoded
 
 
 def _encode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:

@@ -2,10 +2,13 @@
 
 Each carries its HTTP `status`, a stable machine-readable `code` and a default human
 `detail`, all public: they hold names, ids and counts, never bytes of a request.
-`reason` goes to the audit record and is not shown.
+`reason` goes to the audit record and is not shown; so does `credential`, the name of one
+that was refused although it is known.
 """
 
 from http import HTTPStatus
+
+from django.conf import settings
 
 
 class CodecError(Exception):
@@ -16,9 +19,10 @@ class CodecError(Exception):
     detail = "The request cannot be processed."
     retry_after: int | None = None
 
-    def __init__(self, detail: str | None = None, *, reason: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, reason: str | None = None, credential: str = "") -> None:
         self.detail = detail or self.detail
         self.reason = reason or self.code
+        self.credential = credential
         super().__init__(self.detail)
 
 
@@ -103,7 +107,10 @@ class NotAllowed(CodecError):
 
     status = HTTPStatus.FORBIDDEN
     code = "not_allowed"
-    detail = "You do not have access to this namespace on the codec server. Ask one of its administrators."
+    detail = "You do not have access to this namespace on the codec server."
+
+    def __init__(self, *, reason: str | None = None) -> None:
+        super().__init__(f"{self.detail} Ask for it at {settings.CODEC_PUBLIC_URL}/access/request/", reason=reason)
 
 
 class NoStorage(CodecError):

@@ -9,8 +9,9 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from codec import refusals, request_facts
+from codec import refusals, request_facts, storage_access
 from codec.callers import in_bearer_mode
+from codec.callers.session import COOKIES_BLOCKED
 from codec.errors import (
     CodecError,
     HttpsRequired,
@@ -50,7 +51,9 @@ def codec_endpoint(view: View) -> View:
                 actor.set_current(lambda: request_facts.nobody(request))  # not whom its cookie would name
             response = view(request)
         except BEFORE_CALLER_IS_KNOWN as error:
-            refusals.count(request, error.reason)
+            refusals.count(request, error.reason, credential=error.credential)
+            if error.reason == COOKIES_BLOCKED:
+                storage_access.notice(request)
             response = problem(request, error)
         except CodecError as error:
             response = problem(request, error)
@@ -76,7 +79,7 @@ def check_browser_rules(request: HttpRequest) -> None:
         raise HttpsRequired
     origin = request.headers.get("Origin")
     if origin is None and not in_bearer_mode(request):
-        raise OriginRefused("A request with a session cookie must come from a configured Web UI origin.")
+        raise OriginRefused("Without a token, a request must come from a configured Web UI origin.")
     if origin is not None and origin not in settings.CODEC_UI_ORIGINS:
         raise OriginRefused
     if request.headers.get("Sec-Fetch-Mode", "cors") != "cors":

@@ -4,19 +4,16 @@ Django's own forms, commands and shell write these models, so their signals are 
 A sign-in that failed is recorded under the name only if there is such a user: people type passwords into that field.
 """
 
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth import user_logged_in, user_logged_out, user_login_failed
 from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
-from django.utils import timezone
 
-from codec import request_facts
+from codec import request_facts, sessions
 from codec.local_passwords import is_locked
 from codec.models import User
 from codec.oidc.conf import came_in_by_sso
@@ -24,13 +21,12 @@ from keys import audit
 from keys.actor import current
 from keys.audit import AuditAction, Outcome
 
-WATCHED = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser")
+WATCHED = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser", "is_service")
 
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Also fix the session's end: its age counts from signing in, however often it is saved later."""
-    request.session.set_expiry(timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE))
+    sessions.note_sign_in(request)
     details = {"by": "sso" if came_in_by_sso(request) else "password", **getattr(user, "sign_in_facts", {})}
     audit.record(AuditAction.SESSION_STARTED, actor=request_facts.person(request, user), details=details)
 
@@ -64,6 +60,8 @@ def record_user(instance: User, created: bool, update_fields: frozenset[str] | N
     about = {"user": instance.username, "user_id": instance.pk}
     if created or before is None:
         flags = {name: getattr(instance, name) for name in ("is_active", "is_staff", "is_superuser")}
+        if instance.is_service:
+            flags["service_of"] = str(instance.owner_group)
         audit.record(AuditAction.USER_CREATED, actor=current(), details=about | flags)
         return
     changes = {name: getattr(instance, name) for name in WATCHED if getattr(instance, name) != getattr(before, name)}

@@ -1,4 +1,4 @@
-"""Refusals before a caller is known, counted: one audit record per reason, address and minute.
+"""Refusals before a caller is known, counted: one audit record per reason, address, known credential and minute.
 
 A count is written when its minute is over, or the process ends. Its audit record is
 a courtesy to the reviewer, so a failure to write it is logged and changes no answer.
@@ -20,16 +20,19 @@ from keys.audit import AuditAction, Outcome
 logger = logging.getLogger(__name__)
 
 _MAX_COUNTERS = 10_000
-_counts: Counter[tuple[int, str, str]] = Counter()  # (minute, reason, address)
+_counts: Counter[tuple[int, str, str, str]] = Counter()  # (minute, reason, address, credential)
 _lock = threading.Lock()
 
 
-def count(request: HttpRequest, reason: str) -> None:
-    """Count one refusal. Beyond 10,000 counters the address is left out, so that a flood costs no memory."""
-    key = (_minute(), reason, client_address(request))
+def count(request: HttpRequest, reason: str, *, credential: str = "") -> None:
+    """Count one refusal. `credential` names one that was good once.
+
+    Beyond 10,000 counters address and credential are left out, so that a flood costs no memory.
+    """
+    key = (_minute(), reason, client_address(request), credential)
     with _lock:
         if key not in _counts and len(_counts) >= _MAX_COUNTERS:
-            key = (key[0], reason, "many")
+            key = (key[0], reason, "many", "")
         _counts[key] += 1
 
 
@@ -40,8 +43,9 @@ def flush(*, before: int | None = None) -> None:
         for key in done:
             del _counts[key]
     try:
-        for (minute, reason, address), number in done.items():
-            _record(minute, reason, address, number)
+        for (minute, reason, address, credential), number in done.items():
+            actor = Actor(kind=ActorKind.ANONYMOUS, address=address, credential=credential)
+            _record(minute, reason, actor, number)
     except DatabaseError:
         logger.exception("%d counters of refusals could not be recorded", len(done))
 
@@ -51,10 +55,10 @@ def flush_past_minutes() -> None:
     flush(before=_minute())
 
 
-def _record(minute: int, reason: str, address: str, number: int) -> None:
+def _record(minute: int, reason: str, actor: Actor, number: int) -> None:
     audit.record(
         AuditAction.REQUEST_REFUSED,
-        actor=Actor(kind=ActorKind.ANONYMOUS, address=address),
+        actor=actor,
         outcome=Outcome.DENIED,
         reason=reason,
         details={"count": number, "minute": minute},

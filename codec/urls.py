@@ -1,6 +1,6 @@
 """The codec protocol at any prefix, and the pages for people."""
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from codec import pages, views
 from codec.oidc import views as oidc
@@ -14,6 +14,8 @@ urlpatterns = [
     path("login/sso/", oidc.StartView.as_view(), name="sso"),
     path("login/sso/callback/", oidc.CallbackView.as_view(), name="sso_callback"),
     path("logout/", oidc.sign_out, name="logout"),
+    path("", include("codec.account_urls")),
+    path("", include("codec.access_urls")),
     path("healthz", pages.healthz, name="healthz"),
     path("readyz", pages.readyz, name="readyz"),
 ]

@@ -10,7 +10,7 @@ import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from codecsite import logs
+from codecsite import __version__, logs, mail
 from codecsite.env import (
     check_origin,
     envbool,
@@ -31,6 +31,7 @@ django_stubs_ext.monkeypatch()  # lets ModelAdmin[User] and the like run as well
 
 os.umask(0o077)  # whatever this server writes is its owner's alone
 
+VERSION = __version__
 BASE_DIR = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 
@@ -61,6 +62,7 @@ CODEC_AUDIT_SIGNING_KEY = envkey("CODEC_AUDIT_SIGNING_KEY") or read_or_create(CO
 CODEC_AUDIT_SECONDS = envint("CODEC_AUDIT_SECONDS", 4, minimum=1)
 CODEC_CHECKPOINT_FILE = envstr("CODEC_CHECKPOINT_FILE", str(CODEC_VAR / "audit_checkpoints.jsonl"))
 CODEC_CHECKPOINT_MINUTES = envint("CODEC_CHECKPOINT_MINUTES", 10, minimum=1)
+CODEC_AUDIT_RETENTION_DAYS = envint("CODEC_AUDIT_RETENTION_DAYS", 400, minimum=1)
 CODEC_KEK = envstr("CODEC_KEK", f"local:{CODEC_VAR / 'kek'}")
 CODEC_KEK_RING = envsecret("CODEC_KEK_RING")
 CODEC_PKCS11_PIN = envsecret("CODEC_PKCS11_PIN")
@@ -141,6 +143,7 @@ LOGGING = logs.config(level=envchoice("CODEC_LOG_LEVEL", "INFO", logs.LEVELS))
 # People ---------------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "codec.User"
+CODEC_TOKEN_MAX_DAYS = envint("CODEC_TOKEN_MAX_DAYS", 90, minimum=1)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -180,7 +183,7 @@ CODEC_LOCAL_PASSWORDS = envbool("CODEC_LOCAL_PASSWORDS", True)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # lets nobody in; it keeps out who has guessed too often
     *(["codec.oidc.backend.OidcBackend"] if CODEC_OIDC_ISSUER else []),
-    *(["django.contrib.auth.backends.ModelBackend"] if CODEC_LOCAL_PASSWORDS else []),
+    *(["codec.password_backend.PasswordBackend"] if CODEC_LOCAL_PASSWORDS else []),
 ]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -193,6 +196,17 @@ AXES_WHITELIST_CALLABLE = "codec.local_passwords.is_without_password"
 AXES_LOCKOUT_CALLABLE = "codec.local_passwords.locked_answer"
 AXES_DISABLE_ACCESS_LOG = True  # the audit says it
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+
+# Notices --------------------------------------------------------------------------------------------------------------
+
+_mail = mail.read(envsecret("CODEC_EMAIL_URL"))
+EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = _mail.backend, _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.starttls, _mail.tls
+EMAIL_TIMEOUT = 10
+EMAIL_SUBJECT_PREFIX = ""
+DEFAULT_FROM_EMAIL = envstr("CODEC_EMAIL_FROM", f"codec-server@{urlsplit(CODEC_PUBLIC_URL).hostname}")
+CODEC_WEBHOOK_URL = envsecret("CODEC_WEBHOOK_URL") or ""
 
 # Access tokens of others (docs/access-tokens.md); what is left blank comes from the preset ---------------------------
 
@@ -223,6 +237,7 @@ refuse_unknown(
 SESSION_ENGINE = "codec.session_store"
 SESSION_COOKIE_NAME = "__Host-codecsid"
 SESSION_COOKIE_AGE = envint("CODEC_SESSION_SECONDS", 8 * 3600, minimum=60)
+CODEC_SESSION_IDLE_SECONDS = envint("CODEC_SESSION_IDLE_SECONDS", 2 * 3600, minimum=300)
 SESSION_COOKIE_SECURE = SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "None" if envbool("CODEC_CROSS_SITE_COOKIES") else "Lax"
 CSRF_COOKIE_NAME = "__Host-csrftoken"
@@ -270,4 +285,5 @@ CODEC_REQUESTS_PER_MINUTE = envint("CODEC_REQUESTS_PER_MINUTE", 30000, minimum=1
 CODEC_KEY_CACHE_SECONDS = envint("CODEC_KEY_CACHE_SECONDS", 300, minimum=1)
 CODEC_KEY_CACHE_SIZE = envint("CODEC_KEY_CACHE_SIZE", 1000, minimum=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES  # a larger file would be dropped without a word
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]  # no body in a temporary file

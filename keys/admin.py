@@ -15,6 +15,7 @@ from keys.actor import current
 from keys.admin_pages import Question, ReadOnlyAdmin, ask_reason, may_act
 from keys.admin_verbs import PageVerb
 from keys.audit import AuditAction
+from keys.audit_reading import Page, note_reading
 from keys.errors import KeysError
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.timeline import Moment, timeline
@@ -32,16 +33,20 @@ def ask_about_keys(verb: PageVerb, *, template: str, **options: Any) -> Question
     """Return the page of `verb`, which calls its function with what the form asked for."""
 
     def act(row: Any, **asked: Any) -> str:
-        return verb.done.format(verb.act(row, actor=current(), **asked).key_id)
+        return verb.done.format(verb.act(row, actor=current(), **asked))
 
     return Question(template=template, act=act, refusals=(KeysError,), form=verb.form, **options)
 
 
 @admin.register(Namespace)
 class NamespaceAdmin(admin.ModelAdmin[Namespace]):
-    list_display = ("name", "primary_key", "versions", "denied_decode", "created_at")
+    list_display = ("name", "in_use", "primary_key", "versions", "denied_decode", "created_at")
     search_fields = ("name",)
     change_form_template = "admin/keys/namespace/change_form.html"
+
+    @admin.display(boolean=True, description="in use")
+    def in_use(self, namespace: Namespace) -> bool:
+        return namespace.retired_at is None
 
     @admin.display(description="primary key")
     def primary_key(self, namespace: Namespace) -> str:
@@ -100,7 +105,7 @@ class NamespaceAdmin(admin.ModelAdmin[Namespace]):
         return [*verbs, *super().get_urls()]
 
     def verb_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        """Ask why, then make a new key version."""
+        """Ask why, then make a new key version, or take the namespace out of use or back into it."""
         question = ask_about_keys(admin_verbs.ON_NAMESPACE[name], template=f"admin/keys/namespace/{name}.html")
         return ask_reason(self, request, pk, question)
 
@@ -143,6 +148,21 @@ class AuditRecordAdmin(ReadOnlyAdmin[AuditRecord]):
     show_full_result_count = False
     fields = tuple(field.name for field in AuditRecord._meta.fields)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if self.has_view_permission(request):
+            note_reading(Page.RECORDS, actor=current())
+        return super().changelist_view(request, extra_context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if self.has_view_permission(request):
+            note_reading(Page.RECORDS, actor=current())
+        return super().change_view(request, object_id, form_url, extra_context)
+
     @admin.display(description="details")
     def summary(self, record: AuditRecord) -> str:
         return ", ".join(f"{name}: {json.dumps(value)}" for name, value in record.details.items())[:120]
+
+
+from keys.review import admin as review_admin  # noqa: E402, F401  registers its pages

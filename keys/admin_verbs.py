@@ -1,13 +1,13 @@
-"""The verbs on keys as pages of the admin: what each is called, what it asks for, and which function it calls."""
+"""The verbs on namespaces and keys as pages of the admin: the name of each, what it asks for, and what it calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from django import forms
 
-from keys import lifecycle, rotation
+from keys import lifecycle, namespaces, rotation
 from keys.admin_pages import DangerousForm, ReasonForm
-from keys.models import KeyVersion
+from keys.models import KeyVersion, Namespace
 
 
 class DestructionForm(DangerousForm):
@@ -26,11 +26,14 @@ class DestructionForm(DangerousForm):
 
 @dataclass(frozen=True, slots=True)
 class PageVerb:
-    """`name` is its last URL segment and the name of its template; `act` takes the row, actor, reason and form data."""
+    """`name` is its last URL segment and the name of its template; `act` takes the row, actor, reason and form data.
+
+    `done` is the sentence to show, formatted with what `act` returns.
+    """
 
     name: str
     label: str
-    act: Callable[..., KeyVersion]
+    act: Callable[..., KeyVersion | Namespace]
     done: str
     form: type[ReasonForm] = ReasonForm
 
@@ -42,26 +45,42 @@ class PageVerb:
 ON_NAMESPACE = {
     verb.name: verb
     for verb in (
-        PageVerb("rotate", "Rotate key", rotation.rotate_key, "Key {} is the new primary."),
+        PageVerb("rotate", "Rotate key", rotation.rotate_key, "Key {.key_id} is the new primary."),
         PageVerb(
-            "publish", "Publish a version", rotation.publish_key, "Key {} decodes now. Promote it when Workers have it."
+            "publish",
+            "Publish a version",
+            rotation.publish_key,
+            "Key {.key_id} decodes now. Promote it when Workers have it.",
         ),
+        PageVerb(
+            "retire",
+            "Retire",
+            namespaces.retire_namespace,
+            "Nothing is decoded or encoded in {.name} any more.",
+            DangerousForm,
+        ),
+        PageVerb("restore", "Restore", namespaces.restore_namespace, "{.name} is in use again."),
     )
 }
 ON_VERSION = {
     verb.name: verb
     for verb in (
-        PageVerb("promote", "Promote", rotation.promote_key, "Key {} is the new primary."),
-        PageVerb("enable", "Enable", lifecycle.enable, "Key {} decodes again."),
-        PageVerb("disable", "Disable", lifecycle.disable, "Key {} decodes nothing any more.", DangerousForm),
+        PageVerb("promote", "Promote", rotation.promote_key, "Key {.key_id} is the new primary."),
+        PageVerb("enable", "Enable", lifecycle.enable, "Key {.key_id} decodes again."),
+        PageVerb("disable", "Disable", lifecycle.disable, "Key {.key_id} decodes nothing any more.", DangerousForm),
         PageVerb(
             "schedule_destruction",
             "Schedule destruction",
             lifecycle.schedule_destruction,
-            "Key {} decodes nothing any more and will be destroyed.",
+            "Key {.key_id} decodes nothing any more and will be destroyed.",
             DestructionForm,
         ),
-        PageVerb("cancel_destruction", "Cancel destruction", lifecycle.cancel_destruction, "Key {} stays, DISABLED."),
+        PageVerb(
+            "cancel_destruction",
+            "Cancel destruction",
+            lifecycle.cancel_destruction,
+            "Key {.key_id} stays, DISABLED.",
+        ),
     )
 }
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.db import connection, migrations
 
+from keys import epoch
+
 _REFUSE = "SELECT RAISE(ABORT, 'audit records are append-only');"
 # An id of -1 is SQLite's word for "not given". The event id has no unique constraint, so nothing is replaced by it.
 _EXISTING = (
@@ -63,12 +65,29 @@ def lifted() -> Iterator[None]:
     _execute(install_statements(connection.vendor))
 
 
+def missing_triggers() -> list[str]:
+    """Return the names of those triggers that the database lacks, or has disabled."""
+    wanted = SQLITE if connection.vendor == "sqlite" else POSTGRESQL
+    return sorted(wanted.keys() - epoch.present_triggers())
+
+
 def may_be_lifted() -> bool:
-    """Return whether the role of this connection owns the table."""
-    if connection.vendor == "sqlite":
-        return True
+    """Return whether the role of this connection owns the table. On SQLite everybody does who can write the file."""
+    return connection.vendor == "sqlite" or _ask(
+        "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'keys_auditrecord'::regclass"
+    )
+
+
+def role_has_more_rights_than_needed() -> bool:
+    """Return whether the role of this connection was given what a server needs never. False on SQLite."""
+    return connection.vendor == "postgresql" and _ask(
+        "SELECT has_table_privilege('keys_auditrecord', 'UPDATE, DELETE, TRUNCATE, TRIGGER')"
+    )
+
+
+def _ask(question: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'keys_auditrecord'::regclass")
+        cursor.execute(question)
         return bool(cursor.fetchone()[0])
 
 

@@ -45,7 +45,7 @@ def genesis(chain: str) -> bytes:
 def floor_seal(chain: str, sequence: int, mac: bytes) -> bytes:
     """Return the 32 bytes that say: retention has dropped this chain's records up to this one."""
     message = b"audit-floor-v1" + length_prefixed(chain) + sequence.to_bytes(8, "big") + mac
-    return hmac.digest(_key(), message, "sha256")
+    return hmac.digest(_key(settings.CODEC_AUDIT_KEY), message, "sha256")
 
 
 def mac(canonical: bytes, previous: bytes) -> bytes:

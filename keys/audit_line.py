@@ -65,7 +65,7 @@ class AuditLine:
             self.sequence,
             self.mac,
             self.event_id.hex,
-            self.at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+            self.at.replace(tzinfo=None).isoformat(" "),  # as Django writes it: SQLite compares times as text
             orjson.dumps(self.details).decode(),
             self.fingerprints,
             self.action,

@@ -46,13 +46,17 @@ class Checkpoint:
 
 def make() -> str:
     """Return a checkpoint of all chains, now, as one line."""
+    return sign(body())
+
+
+def body() -> dict[str, Any]:
+    """Return what a checkpoint says now."""
     chains = AuditChain.objects.values_list("pk", "sequence", "mac")
-    body = {
+    return {
         "origin": settings.CODEC_PUBLIC_URL,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "heads": {name: {"sequence": sequence, "mac": bytes(mac).hex()} for name, sequence, mac in chains},
     }
-    return sign(body)
 
 
 def publish() -> str:

@@ -115,11 +115,16 @@ def install_function() -> migrations.RunPython:
 
 def missing_triggers() -> list[str]:
     """Return the names of known triggers that the database lacks, or has disabled."""
+    present = present_triggers()
+    return sorted(trigger.name for trigger in known_triggers if trigger.name not in present)
+
+
+def present_triggers() -> set[str]:
+    """Return the names of all triggers in the database that are not disabled."""
     catalog = {
         "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'",
         "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
     }
     with connection.cursor() as cursor:
         cursor.execute(catalog[connection.vendor])
-        present = {name for (name,) in cursor.fetchall()}
-    return sorted(trigger.name for trigger in known_triggers if trigger.name not in present)
+        return {name for (name,) in cursor.fetchall()}

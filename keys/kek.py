@@ -1,5 +1,6 @@
 """The first KEK of an installation."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -7,7 +8,7 @@ from django.conf import settings
 from keys.errors import VaultUnavailable
 from keys.models import KeyVersion
 from keys.wrapping import provider
-from keys.wrapping.local import create_ring
+from keys.wrapping.local import create_ring, held_keys
 from keys.wrapping.uris import kek_uris
 
 
@@ -25,6 +26,17 @@ def ensure_local_kek() -> bool:
         raise VaultUnavailable(f"The KEK file {path} is gone, and this database holds keys that need it. Restore it.")
     create_ring(Path(path))
     return True
+
+
+def keks_on_this_machine() -> set[bytes]:
+    """Return the KEKs that CODEC_KEK names as `local:`, as far as they can be read; for a check, not for use."""
+    found: set[bytes] = set()
+    with suppress(VaultUnavailable):
+        for uri in kek_uris(settings.CODEC_KEK):
+            scheme, _, rest = uri.partition(":")
+            if scheme == "local":
+                found |= held_keys(rest)
+    return found
 
 
 def _stored_kek_ids() -> set[str]:

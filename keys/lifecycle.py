@@ -9,6 +9,7 @@ Only ENABLED decrypts. DESTROYED keeps its row, without material, so that its id
 Every verb runs in one transaction with its audit record and takes effect with the next request everywhere.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -19,7 +20,8 @@ from keys import audit, usage
 from keys.actor import Actor
 from keys.audit import AuditAction
 from keys.errors import StillNeeded, TransitionRefused
-from keys.models import KeyVersion
+from keys.models import KeyVersion, Namespace
+from keys.names import key_id_digest
 from keys.reasons import required
 
 State = KeyVersion.State
@@ -100,6 +102,13 @@ def next_state(version: KeyVersion, verb: Verb) -> State:
     if follows is None:
         raise TransitionRefused(f"{version.key_id} is {version.state}, so it cannot {verb.replace('_', ' ')}.")
     return follows
+
+
+def not_enabled(namespace: Namespace, wire_ids: Collection[bytes]) -> list[str]:
+    """Return the key ids of those versions with these ids, as they stand in payloads, that are not ENABLED."""
+    digests = {key_id_digest(wire_id) for wire_id in wire_ids}
+    versions = KeyVersion.objects.filter(namespace=namespace, key_id_digest__in=digests).exclude(state=State.ENABLED)
+    return sorted(versions.values_list("key_id", flat=True))
 
 
 def possible_verbs(version: KeyVersion) -> list[Verb]:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -15,14 +16,8 @@ def cell(value: object) -> str:
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield the lines of a CSV file (RFC 4180), one row after the other."""
-    line = io.StringIO()
-    writer = csv.writer(line)
-    for row in (header, *[]):
-        writer.writerow([cell(value) for value in row])
-    yield line.getvalue()
-    for row in rows:
-        line.seek(0)
-        line.truncate()
-        writer.writerow([cell(value) for value in row])
+    """Yield a CSV file (RFC 4180) line by line."""
+    for row in chain([header], rows):
+        line = io.StringIO()
+        csv.writer(line).writerow([cell(value) for value in row])
         yield line.getvalue()

@@ -23,6 +23,11 @@ def watch_cookie(value: str) -> None:
         _cookies.add(value.encode())
 
 
+def watch_token(value: str) -> None:
+    """From now on this API token is a secret, too."""
+    _cookies.add(value.encode())
+
+
 def check(place: str, content: str | bytes) -> None:
     """Fail if a secret stands in `content`."""
     data = content.encode() if isinstance(content, str) else content

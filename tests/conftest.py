@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
-from codec import rate_limit, refusals
+from codec import rate_limit, refusals, storage_access, token_format
 from codec.grants import give_grant
 from codec.models import User
 from codecsite.logs import JsonLines
@@ -42,7 +42,7 @@ class CodecClient(Client):
     def request(self, **request: Any) -> Any:
         response = super().request(**request)
         if response.status_code >= 400 or request["PATH_INFO"].startswith("/admin"):
-            canary.check(f"the answer of {request['PATH_INFO']}", response.content)
+            canary.check(f"the answer of {request['PATH_INFO']}", whole(response))
         if cookie := self.cookies.get(django_settings.SESSION_COOKIE_NAME):
             canary.watch_cookie(cookie.value)
         return response
@@ -60,6 +60,15 @@ class CodecClient(Client):
         return self.post("/", data, content_type=content_type or "", headers=present, **target)
 
 
+def whole(response: Any) -> bytes:
+    """Return the body; one that is streamed can still be read by the test afterwards."""
+    if not response.streaming:
+        return bytes(response.content)
+    body: bytes = b"".join(response.streaming_content)
+    response.streaming_content = [body]
+    return body
+
+
 @pytest.fixture(scope="session", autouse=True)
 def kek() -> None:
     create_ring(Path(django_settings.CODEC_VAR) / "kek")
@@ -72,6 +81,7 @@ def quick_and_separate(settings: Any) -> Iterator[None]:
     rate_limit._buckets.clear()
     keyring.cache.clear()
     refusals._counts.clear()
+    storage_access._noticed.clear()
     yield
     refusals._counts.clear()
 
@@ -91,6 +101,19 @@ def no_secret_shows(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFix
     if "db" in request.fixturenames:
         for row in AuditRecord.objects.values():
             canary.check("the audit", repr(row))
+
+
+@pytest.fixture(autouse=True)
+def watched_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every API token that a test makes is a secret from then on."""
+    make = token_format.new_token
+
+    def make_and_watch() -> token_format.TokenText:
+        text = make()
+        canary.watch_token(text.reveal)
+        return text
+
+    monkeypatch.setattr(token_format, "new_token", make_and_watch)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def sign_raw(header: str | bytes, payload: bytes, *, key: Any = None, algorithm:
     """Sign with `algorithm`, by default the one in the header. A key of bytes is a secret for HMAC-SHA256."""
     header = header.encode() if isinstance(header, str) else header
     signed = b".".join([encode(header), encode(payload)])
-    signature = _signature(signed, key or rsa_key(), algorithm or json.loads(header)["alg"])
+    signature = _signature(signed, rsa_key() if key is None else key, algorithm or json.loads(header)["alg"])
     return watched(b".".join([signed, encode(signature)]).decode())
 
 
@@ -111,7 +111,7 @@ class JwksServer:
         self.respond: Respond | None = None
         self.requests = 0
         self.stopping = threading.Event()
-        self._http = _QuietServer(("127.0.0.1", 0), self._handler())
+        self._http = QuietServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_port}/jwks.json"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -154,7 +154,7 @@ class JwksServer:
         return Handler
 
 
-class _QuietServer(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *args: Any) -> None:

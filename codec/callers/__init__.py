@@ -6,12 +6,9 @@ looked at, and a token that is not valid is refused.
 
 from django.http import HttpRequest
 
-from codec.callers import bearer, session
+from codec.callers import api_token, bearer, session
 from codec.callers.issuers import AUTHORIZATION, EXTRAS
 from codec.callers.principal import Principal
-from codec.errors import NotSignedIn
-
-API_TOKEN_PREFIX = "tcs_"  # noqa: S105
 
 
 def in_bearer_mode(request: HttpRequest) -> bool:
@@ -22,7 +19,6 @@ def authenticate(request: HttpRequest) -> Principal:
     """Return who is calling. Raises NotSignedIn, whose `reason` says which credential failed, and KeysUnavailable."""
     if not in_bearer_mode(request):
         return session.authenticate(request)
-    token = bearer.read_authorization(request)
-    if token is not None and token.startswith(API_TOKEN_PREFIX):
-        raise NotSignedIn(bearer.NOT_ACCEPTED, reason="token_refused")
-    return bearer.authenticate(request, token)
+    if token := api_token.token_in(request.headers.get(AUTHORIZATION, "")):
+        return api_token.authenticate(token)
+    return bearer.authenticate(request, bearer.read_authorization(request))

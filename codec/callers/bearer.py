@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -35,7 +36,7 @@ NOBODY = "The codec server does not know the user of this access token. Ask one 
 _BEARER = re.compile(r"bearer ([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)  # RFC 6750, section 2.1
 _BARE = re.compile(r"([A-Za-z0-9._~+/-]+=*)", re.ASCII)
 _MAX_KEY_ID = 256
-_MAX_TIME = 2**53
+_MAX_TIME = 250_000_000_000  # in the year 9892: what a calendar can still hold
 _TIMES = ("exp", "iat", "nbf")
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _TYPES = {AUTHORIZATION: {"jwt", "at+jwt"}, EXTRAS: {"jwt"}}
@@ -110,7 +111,8 @@ def verify(unverified: Unverified, issuer: Issuer) -> dict[str, Any]:
             options={"require": _REQUIRED},
         )
     except jwt.ExpiredSignatureError as error:
-        raise NotSignedIn(EXPIRED, reason="token_expired") from error
+        credential = credential_name(unverified.token)
+        raise NotSignedIn(EXPIRED, reason="token_expired", credential=credential) from error
     except jwt.PyJWTError as error:
         raise _refused(_REASONS.get(type(error), "token_malformed")) from error
     _check_use(claims, issuer)
@@ -212,11 +214,12 @@ def _principal(claims: dict[str, Any], issuer: Issuer, *, credential: str) -> Pr
     user = identities.find_user(issuer.url, claims["sub"]) or _bind(claims, issuer)
     if user is None:
         logger.info("A valid token of %s is of nobody here: %s", issuer.name, printable(claims["sub"]))
-        raise NotSignedIn(NOBODY, reason="token_unknown_user")
+        raise NotSignedIn(NOBODY, reason="token_unknown_user", credential=credential)
     if not user.is_active:
-        raise NotSignedIn(NOBODY, reason="token_user_disabled")
+        raise NotSignedIn(NOBODY, reason="token_user_disabled", credential=credential)
     rights = permissions.rights(claims.get(issuer.permissions_claim)) if issuer.permissions_claim else frozenset()
-    return Principal(user.pk, user.username, credential, claims=rights)
+    until = datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, UTC)
+    return Principal(user.pk, user.username, credential, claims=rights, until=until)
 
 
 def _bind(claims: dict[str, Any], issuer: Issuer) -> User | None:

@@ -9,16 +9,19 @@ from codec.errors import NotSignedIn
 from codec.models import User
 from codec.session_store import digest
 
+COOKIES_BLOCKED = "cookies_blocked"
+
 
 def authenticate(request: HttpRequest) -> Principal:
     """Return the active user of an unexpired session. Raises NotSignedIn."""
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        raise NotSignedIn(reason="no_credential")
+        blocked = request.headers.get("Sec-Fetch-Storage-Access") == "none"
+        raise NotSignedIn(reason=COOKIES_BLOCKED if blocked else "no_credential")
     request.session = type(request.session)(request.COOKIES[settings.SESSION_COOKIE_NAME])  # read anew, not remembered
     user = get_user(request)
-    if not isinstance(user, User) or not user.is_active:
+    if not isinstance(user, User) or not user.is_active or user.is_service:
         raise NotSignedIn("Your session has ended. Sign in to the codec server again.", reason="session_ended")
-    return Principal(user.pk, user.username, credential_name(request))
+    return Principal(user.pk, user.username, credential_name(request), until=request.session.get_expiry_date())
 
 
 def credential_name(request: HttpRequest) -> str:

@@ -5,12 +5,14 @@ ProvidedMembership rows, and only those are taken back; what an administrator ga
 can hold any permission but superuser or staff status, so the provider can give neither.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
 
+from codec.memberships import by_provider
 from codec.models import ProvidedMembership, User
 
 SENT = "sent"
@@ -19,8 +21,16 @@ ONLY_A_LINK = "only a link sent"
 MALFORMED = "not understood"
 
 
-def read(claims: dict[str, Any]) -> tuple[str, frozenset[str]]:
-    """Return whether the provider sent groups (one of the constants above), and which.
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Whether the provider sent groups (`said` is one of the constants above), and which."""
+
+    said: str
+    names: frozenset[str] = frozenset()
+
+
+def read(claims: dict[str, Any]) -> Groups:
+    """Read the groups claim of a verified ID token.
 
     Microsoft Entra ID sends a link in place of more than 200 groups (`_claim_names`); Google sends none.
     """
@@ -28,24 +38,23 @@ def read(claims: dict[str, Any]) -> tuple[str, frozenset[str]]:
     if name in claims:
         given = [claims[name]] if isinstance(claims[name], str) else claims[name]
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-            return MALFORMED, frozenset()
-        return SENT, frozenset(given)
+            return Groups(MALFORMED)
+        return Groups(SENT, frozenset(given))
     linked = claims.get("_claim_names")
-    return ONLY_A_LINK if isinstance(linked, dict) and name in linked else NOT_SENT, frozenset()
+    return Groups(ONLY_A_LINK if isinstance(linked, dict) and name in linked else NOT_SENT)
 
 
 @transaction.atomic
-def apply(user: User, issuer: str, claims: dict[str, Any]) -> str:
-    """Give and take back memberships, and return what `read` says of the claim. Without groups nothing is changed.
+def apply(user: User, issuer: str, claims: dict[str, Any]) -> None:
+    """Give and take back memberships. Without groups in the token nothing is changed.
 
     Each change is recorded by codec.people as user:groups-changed.
     """
-    said, names = read(claims)
-    if said == SENT:
-        wanted = set(Group.objects.filter(mappings__issuer=issuer, mappings__provider_group__in=names))
+    groups = read(claims)
+    if groups.said == SENT:
+        wanted = set(Group.objects.filter(mappings__issuer=issuer, mappings__provider_group__in=groups.names))
         _take_back(user, wanted)
         _give(user, issuer, wanted)
-    return said
 
 
 def _take_back(user: User, wanted: set[Group]) -> None:
@@ -59,6 +68,7 @@ def _take_back(user: User, wanted: set[Group]) -> None:
 def _give(user: User, issuer: str, wanted: set[Group]) -> None:
     """Leave the memberships that are there as they are: one given by hand stays one given by hand."""
     new = wanted - set(user.groups.all())
-    user.groups.add(*new)
+    with by_provider():
+        user.groups.add(*new)
     for group in new:
         ProvidedMembership.objects.update_or_create(user=user, group=group, defaults={"issuer": issuer})

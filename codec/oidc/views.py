@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
 from codec import fresh_login, refusals, request_facts
+from codec.last_refusal import after_sign_in
 from codec.models import User
 from codec.oidc import attempts, conf, discovery, groups, kept_token
 from codec.oidc.attempts import Attempt
@@ -91,7 +92,7 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # unt
         kept_token.keep(self.request, answer.id_token)
         if is_fresh:
             fresh_login.mark(self.request)
-        return redirect(self.attempt.next or resolve_url(settings.LOGIN_REDIRECT_URL))
+        return redirect(after_sign_in(self.user, self.attempt.next or resolve_url(settings.LOGIN_REDIRECT_URL)))
 
     def _check_again(self, is_fresh: bool) -> None:
         if not self.attempt.again:
@@ -102,12 +103,13 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # unt
             raise NotFresh
 
     def _sign_in(self, answer: Answer) -> None:
-        said = groups.apply(self.user, conf.issuer(), answer.claims)
+        said = groups.read(answer.claims).said
         facts = {"issuer": conf.issuer(), "groups": said if said == groups.SENT else f"{said}: left as they were"}
         self.user.sign_in_facts = facts  # type: ignore[attr-defined]  # for the audit record
         if self.request.user.is_authenticated and self.request.user.pk == self.user.pk:
             self.request.session.cycle_key()
         auth.login(self.request, self.user)
+        groups.apply(self.user, conf.issuer(), answer.claims)  # as the act of the person, who is signed in now
 
 
 @never_cache
@@ -182,6 +184,7 @@ def _failed(request: HttpRequest, failure: SignInFailed, attempt: Attempt | None
         "provider": settings.CODEC_OIDC_NAME,
         "next": attempt.next if attempt else "",
         "sign_in_url": conf.sign_in_url(),
+        "local_passwords": settings.CODEC_LOCAL_PASSWORDS,
         "request_id": request.META.get("REQUEST_ID", ""),
     }
     return render(request, "codec/sso_failed.html", context, status=failure.status)

@@ -40,6 +40,15 @@ class Opening:
     tag: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What an encrypted payload shows to anybody: the id of its key, and the nonce and tag of its ciphertext."""
+
+    wire_id: bytes
+    nonce: bytes
+    tag: bytes
+
+
 def is_encrypted(payload: Payload) -> bool:
     """Whether `payload` calls itself `binary/encrypted`, by whichever product."""
     return payload.metadata.get("encoding") == ENCODING
@@ -77,6 +86,13 @@ def decrypt(payload: Payload, keys: KeySource) -> tuple[bytes, Opening]:
     except InvalidTag as error:
         raise NotDecodable("the tag does not verify") from error
     return plaintext, Opening(key.label, nonce, data[-TAG_BYTES:])
+
+
+def seal_of(payload: Payload) -> Seal:
+    """Return the seal of a payload in this format, which stays closed. Raises NotDecodable if it cannot have one."""
+    if len(payload.data) < NONCE_BYTES + TAG_BYTES:
+        raise NotDecodable("shorter than a nonce and a tag")
+    return Seal(_wire_id(payload), payload.data[:NONCE_BYTES], payload.data[-TAG_BYTES:])
 
 
 def _wire_id(payload: Payload) -> bytes:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from temporalio.api.common.v1 import Payload
 
 from . import aes_gcm, compression
-from .aes_gcm import Opening
+from .aes_gcm import Opening, Seal
 from .compression import Compression
 from .errors import LimitExceeded, NotDecodable, NotOurs, UnknownKey
 from .keysource import Key, KeySource
 from .serialized import check_fields, parse_payload
 
-__all__ = ["DEFAULT_STEPS", "ENCRYPTION", "Decoder", "Encoder", "Limits", "Opening", "check_steps"]
+__all__ = ["DEFAULT_STEPS", "ENCRYPTION", "Decoder", "Encoder", "Limits", "Opening", "Seal", "check_steps"]
 
 ENCRYPTION = "aes-gcm"
 DEFAULT_STEPS = ("zlib", ENCRYPTION)
@@ -62,6 +62,20 @@ class Decoder:
         if decoded is not payload:
             _keep_external_payloads(payload, decoded)
         return decoded
+
+    def outer_seal(self, payload: Payload) -> Seal | None:
+        """Return the seal of the outermost encryption, which stays closed; None where nothing of ours encrypts.
+
+        Raises NotDecodable or LimitExceeded.
+        """
+        for _ in range(self._limits.max_nested):
+            if aes_gcm.is_ours(payload):
+                return aes_gcm.seal_of(payload)
+            inner = self._peel(payload)
+            if inner is None:
+                return None
+            payload = inner
+        raise LimitExceeded(f"A payload has more than {self._limits.max_nested} nested codecs.")
 
     def _peel(self, payload: Payload) -> Payload | None:
         """Return what the outermost codec encoded, None if that codec is not one of ours."""

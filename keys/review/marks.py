@@ -10,6 +10,8 @@
 The last two look back, so a viewing that turns up late has this person's later ones judged again.
 """
 
+import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from statistics import median
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from keys.review import viewings
+from keys.review import positions
 from keys.review.models import Viewing, ViewingMark
 
 Kind = ViewingMark.Kind
@@ -47,10 +49,13 @@ class History:
             self.volumes.append(payloads)
 
 
-def refresh() -> None:
-    """Judge the viewings that are new or have changed."""
+def refresh(*, until: float = math.inf) -> bool:
+    """Judge the viewings that are new or have changed; False when that was not done until time.monotonic()."""
     while (actor_id := _next_person()) is not None:
+        if time.monotonic() > until:
+            return False
         _judge_some(actor_id)
+    return True
 
 
 def judge(viewing: Viewing, before: History) -> Iterator[tuple[Kind, str]]:
@@ -63,9 +68,10 @@ def judge(viewing: Viewing, before: History) -> Iterator[tuple[Kind, str]]:
         yield Kind.KEY_NOT_ENABLED, f"Asked for payloads of key versions that were not ENABLED: {names}."
     if viewing.denied:
         reasons = ", ".join(f"{reason} ({number})" for reason, number in sorted(viewing.reasons.items()))
-        yield Kind.DENIED, f"{_requests(viewing.denied)} denied. Refusals: {reasons}."
+        yield Kind.DENIED, f"{_requests(viewing.denied)} denied. Reason codes: {reasons}."
     if usual is not None and payloads >= max(FEWEST_PAYLOADS, TIMES * usual):
-        yield Kind.UNUSUAL_VOLUME, f"{payloads} payloads; half of this person's last viewings had {usual:g} or fewer."
+        median_of = f"The median of this person's last {len(before.volumes)} viewings is {usual:,.0f}."
+        yield Kind.UNUSUAL_VOLUME, f"{payloads:,} payloads. {median_of}"
     if payloads and viewing.namespace not in before.namespaces:
         yield Kind.FIRST_TIME, "This person's first payloads of this namespace, as far back as viewings are kept."
 
@@ -82,7 +88,7 @@ def _next_person() -> str | None:
 @transaction.atomic
 def _judge_some(actor_id: str) -> None:
     """Judge a person's viewings from the first one that waits on, as many as fit in a transaction."""
-    viewings.lock()
+    positions.lock()
     of_person = Viewing.objects.filter(actor_id=actor_id)
     first = of_person.filter(is_marked=False).order_by("started_at").first()
     if first is None:
@@ -92,11 +98,17 @@ def _judge_some(actor_id: str) -> None:
     before = _history(of_person, first.started_at)
     found: list[ViewingMark] = []
     for viewing in batch:
-        found += [ViewingMark(viewing=viewing, kind=kind, reason=reason[:300]) for kind, reason in judge(viewing, before)]
+        found += [
+            ViewingMark(viewing=viewing, kind=kind, reason=reason[:300]) for kind, reason in judge(viewing, before)
+        ]
         before.add(viewing)
     ViewingMark.objects.filter(viewing__in=batch).delete()
     ViewingMark.objects.bulk_create(found)
     of_person.filter(pk__in=[viewing.pk for viewing in batch]).update(is_marked=True)
+
+
+def _marks(viewing: Viewing, before: History) -> list[ViewingMark]:
+    return [ViewingMark(viewing=viewing, kind=kind, reason=reason[:300]) for kind, reason in judge(viewing, before)]
 
 
 def _history(of_person: QuerySet[Viewing], before: datetime) -> History:

@@ -10,11 +10,11 @@ from django.db.models import F
 class Viewing(models.Model):
     """What one person did in one namespace with one credential, without a pause (keys/review/grouping.py).
 
-    `actor_id` is "<kind> <name>" for somebody without an id. `first_event_id`, that of its first audit record, names it wherever it is spoken of: it is the same after a
-    rebuild. `read` and `written` count the payloads of allowed requests, as do `keys` (by key version);
-    `addresses` counts requests, `reasons` those that were denied or failed, `not_enabled` the ones that named a key
-    version which was not ENABLED. `review` is the last one that covers it as it is, and `reviewed_at` the time of
-    the first.
+    `first_event_id`, that of its first audit record, names it wherever it is spoken of: it is the same after a
+    rebuild. `actor_id` is "<kind> <name>" for somebody without an id. `read` and `written` count the payloads of
+    allowed requests, as do `keys` (by key version); `addresses` counts requests, `reasons` those that were denied or
+    failed, `not_enabled` the ones that named a key version which was not ENABLED. `review` is the last one that
+    covers the viewing as it is, `reviewed_at` the time of the first.
     """
 
     class Status(models.TextChoices):

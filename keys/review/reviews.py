@@ -15,9 +15,9 @@ from django.utils import timezone
 from keys import audit
 from keys.actor import Actor
 from keys.audit import AuditAction
+from keys.audit_line import AuditLine
 from keys.errors import KeysError
-from keys.models import AuditRecord
-from keys.review.grouping import GAP
+from keys.review.grouping import GAP, Request
 from keys.review.models import Review, Viewing
 
 Verdict = Review.Verdict
@@ -26,7 +26,7 @@ MAX_NOTE = 500
 
 _STATUS = {Verdict.REVIEWED: Status.REVIEWED, Verdict.FOLLOW_UP: Status.FOLLOW_UP}
 
-# Whose acts count as a person's own beside their own: asks with their id. The door knows about services, and adds to it.
+# Asked with a person's id: whose acts count as theirs as well? The door, which knows about services, adds to it.
 stand_ins: list[Callable[[str], set[str]]] = []
 
 
@@ -60,19 +60,21 @@ def review(viewings: Collection[int], verdict: Verdict, *, note: str, actor: Act
 def _refusal(viewings: list[Viewing], verdict: Verdict, *, note: str, actor: Actor) -> str | None:
     """Return why not, or None."""
     own = own_ids(actor.id)
-    if not viewings:
-        return "Choose at least one viewing."
-    if not actor.id:
-        return "Sign in to review."
-    if any(viewing.actor_id in own for viewing in viewings):
-        return "Nobody reviews their own viewings. Leave yours to another auditor."
-    if any(not is_over(viewing, timezone.now()) for viewing in viewings):
-        return "One of these viewings is still going on. Review it when it has paused for 30 minutes."
-    if verdict is Verdict.REVIEWED and any(viewing.status == Status.REVIEWED for viewing in viewings):
-        return "One of these viewings has been reviewed in the meantime. Look at the list again."
-    if verdict is Verdict.FOLLOW_UP and not note.strip():
-        return "Say what has to be followed up."
-    return f"Say it in at most {MAX_NOTE} characters." if len(note.strip()) > MAX_NOTE else None
+    refusals = {
+        "Choose at least one viewing.": not viewings,
+        "Sign in to review.": not actor.id,
+        "Nobody reviews their own viewings. Leave yours to another auditor.": any(
+            viewing.actor_id in own for viewing in viewings
+        ),
+        "One of these viewings is still going on. Review it when it has paused for 30 minutes.": any(
+            not is_over(viewing, timezone.now()) for viewing in viewings
+        ),
+        "One of these viewings has been reviewed in the meantime. Look at the list again.": verdict is Verdict.REVIEWED
+        and any(viewing.status == Status.REVIEWED for viewing in viewings),
+        "Say what has to be followed up.": verdict is Verdict.FOLLOW_UP and not note.strip(),
+        f"Say it in at most {MAX_NOTE} characters.": len(note.strip()) > MAX_NOTE,
+    }
+    return next((sentence for sentence, applies in refusals.items() if applies), None)
 
 
 def _write(viewing: Viewing, verdict: Verdict, *, note: str, actor: Actor) -> None:
@@ -91,9 +93,45 @@ def _write(viewing: Viewing, verdict: Verdict, *, note: str, actor: Actor) -> No
             "note": note,
         },
     )
-    _copy(line, viewing)
+    copy([line])
 
 
-def copy(records: Iterable[AuditRecord]) -> None:
-    """Copy these audit records of reviews that the table lacks: after a rebuild, or a restored database."""
-    known = set(Review.objects.values_list("event_id", flat=True))
+def copy(lines: Collection[Request | AuditLine]) -> None:
+    """Copy audit records of reviews to the table, in the order of their chain. What is there already stays."""
+    if not lines:
+        return
+    by_event = {line.event_id: line for line in lines}
+    known = set(Review.objects.filter(event_id__in=by_event).values_list("event_id", flat=True))
+    new = [_copy_of(line) for event_id, line in by_event.items() if event_id not in known]
+    Review.objects.bulk_create(new)
+    reviewed = list(Viewing.objects.filter(first_event_id__in={review.viewing_event_id for review in new}))
+    apply(reviewed)
+    for viewing in reviewed:
+        viewing.save(update_fields=["status", "review", "reviewed_at"])
+
+
+def apply(viewings: Iterable[Viewing]) -> None:
+    """Set on each viewing, unsaved, what the reviews say of it as it is now."""
+    by_event = {viewing.first_event_id: viewing for viewing in viewings}
+    reviews_of: dict[UUID, list[Review]] = defaultdict(list)
+    for review in Review.objects.filter(viewing_event_id__in=by_event).order_by("pk"):
+        if review.requests == by_event[review.viewing_event_id].requests:
+            reviews_of[review.viewing_event_id].append(review)
+    for event_id, viewing in by_event.items():
+        covering = reviews_of[event_id]
+        viewing.review = covering[-1] if covering else None
+        viewing.reviewed_at = covering[0].at if covering else None
+        viewing.status = _STATUS[Verdict(covering[-1].verdict)] if covering else Status.OPEN
+
+
+def _copy_of(line: Request | AuditLine) -> Review:
+    return Review(
+        event_id=line.event_id,
+        viewing_event_id=UUID(line.details["viewing"]),
+        requests=line.details["requests"],
+        verdict=line.action,
+        note=line.details["note"],
+        reviewer_id=line.actor_id,
+        reviewer_name=line.actor_name,
+        at=line.at,
+    )

@@ -86,6 +86,12 @@ class EnvironmentKek(LocalKek):
         return (settings.CODEC_KEK_RING or "").replace(",", "\n").splitlines()
 
 
+def held_keys(rest: str) -> set[bytes]:
+    """Return the KEKs of `local:<rest>`, to be compared with other secrets. Raises KekUnavailable."""
+    opened = EnvironmentKek() if rest == "env" else LocalKek(rest)
+    return set(_parse(opened._lines(), opened._place).values())
+
+
 def create_ring(path: Path) -> None:
     """Write a new ring with one random KEK (mode 0600). Raises FileExistsError when there is one already."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

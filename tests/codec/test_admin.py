@@ -1,6 +1,7 @@
 """The admin: who may open what, what is never shown, what is never changed, and what is asked and recorded."""
 
 import base64
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -8,13 +9,13 @@ from django.contrib.auth.models import Group, Permission
 from django.db import DatabaseError
 from django.utils import timezone
 
-from codec.grants import give_grant, grants_in_force
+from codec.grants import give_grant, grants_in_force, revoke_grant
 from codec.models import Grant, User
 from keys import audit
 from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction
 from keys.models import AuditRecord, KeyVersion, Namespace
-from keys.rotation import import_key
+from keys.rotation import create_namespace, import_key
 from tests import canary
 from tests.conftest import OPERATOR, CodecClient, signed_in
 
@@ -42,11 +43,16 @@ def grant(alice, granted) -> Grant:
 def pages(canary_key, grant, bob) -> list[str]:
     """Every page of the admin that a person reaches by links."""
     lists = ["keys/namespace", "keys/keyversion", "keys/auditrecord", "codec/grant", "codec/user", "auth/group"]
+    lists += ["codec/namespacepolicy", "codec/accessrequest"]
     rows = {"keys/namespace": grant.namespace_id, "keys/keyversion": canary_key.pk, "codec/grant": grant.pk}
     rows |= {"keys/auditrecord": AuditRecord.objects.latest("id").pk, "codec/user": bob.pk}
     of_rows = [f"{model}/{pk}/{page}" for model, pk in rows.items() for page in ("change/", "history/")]
-    added = [f"{model}/add/" for model in ("keys/namespace", "codec/grant", "codec/user", "auth/group")]
-    asking = [f"keys/namespace/{grant.namespace_id}/rotate/", f"codec/grant/{grant.pk}/revoke/"]
+    added = [
+        f"{model}/add/"
+        for model in ("keys/namespace", "codec/grant", "codec/user", "auth/group", "codec/namespacepolicy")
+    ]
+    asking = [f"keys/namespace/{grant.namespace_id}/{verb}/" for verb in ("rotate", "retire")]
+    asking += [f"codec/grant/{grant.pk}/revoke/", f"codec/grant/revoke/?ids={grant.pk}", "codec/grant/give/"]
     others = ["", "password_change/", f"codec/user/{bob.pk}/password/", "keys/", "codec/"]
     return [f"/admin/{page}" for page in [*others, *(f"{model}/" for model in lists), *of_rows, *added, *asking]]
 
@@ -143,7 +149,8 @@ def test_lists_cannot_be_used_to_guess_secrets(bobs_browser, payments, query):
 def test_text_in_a_record_is_escaped(bobs_browser):
     mean = "<script>alert(1)</script>"
     mallory = Actor(kind=ActorKind.USER, name=mean, user_agent=mean, address=mean)
-    record = audit.record(AuditAction.PAYLOAD_DECODED, actor=mallory, namespace=mean, details={mean: mean})
+    audit.record(AuditAction.PAYLOAD_DECODED, actor=mallory, namespace=mean, details={mean: mean})
+    record = AuditRecord.objects.latest("id")
     for page in ("/admin/keys/auditrecord/", f"/admin/keys/auditrecord/{record.pk}/change/"):
         content = bobs_browser.get(page).content.decode()
         assert "&lt;script&gt;alert(1)" in content
@@ -336,6 +343,12 @@ def grant_form(alice: User, payments: Namespace, **changed: object) -> dict[str,
     return {name: value for name, value in form.items() if value is not None}
 
 
+def until(days: int) -> dict[str, object]:
+    """The two fields of an end so many days from now."""
+    end = timezone.now() + timedelta(days=days)
+    return {"ends_at_0": f"{end:%Y-%m-%d}", "ends_at_1": "12:00"}
+
+
 def give(browser: CodecClient, *whom: object, **changed: object) -> str:
     """Send the form and return what the person sees next."""
     return browser.post("/admin/codec/grant/add/", grant_form(*whom, **changed), follow=True).content.decode()
@@ -351,7 +364,8 @@ def test_given_grant_is_recorded_with_the_administrator(bobs_browser, alice, pay
     give(bobs_browser, alice, payments)
     record = last("grant:given")
     assert (record.actor_name, record.namespace, record.address) == ("bob", "payments", "127.0.0.1")
-    assert record.details == {"user": "alice", "user_id": alice.pk, "verbs": "decode", "reason": "ticket 4711"}
+    told = ("user", "verbs", "reason", "source")
+    assert [record.details[name] for name in told] == ["alice", "decode", "ticket 4711", "by hand"]
 
 
 @pytest.mark.parametrize(
@@ -360,7 +374,9 @@ def test_given_grant_is_recorded_with_the_administrator(bobs_browser, alice, pay
         ({"reason": ""}, "This field is required."),
         ({"reason": "  "}, "This field is required."),
         ({"reason": "x" * 201}, "at most 200 characters"),
-        ({"decode": None}, "Choose decode, encode or both."),
+        ({"decode": None}, "Choose at least one: decode, encode, download or lease."),
+        ({"user": None}, "Choose a user or a group."),
+        ({"ends_at_0": "2020-01-01", "ends_at_1": "00:00"}, "not in the past"),
         ({"user": 999999}, "Select a valid choice."),
         ({"namespace": 999999}, "Select a valid choice."),
     ],
@@ -400,10 +416,139 @@ def test_grant_without_a_form_token_is_refused(bob, alice, payments):
 
 
 def test_staff_who_may_add_grants_give_them_to_others_alone(staff, alice, payments):
-    carols_browser = staff("view_grant", "add_grant")
-    give(carols_browser, alice, payments)
-    give(carols_browser, User.objects.get(username="carol"), payments)
+    carols_browser, tomorrow = staff("view_grant", "add_grant"), until(1)
+    give(carols_browser, alice, payments, **tomorrow)
+    give(carols_browser, User.objects.get(username="carol"), payments, **tomorrow)
     assert Grant.objects.get().user == alice
+
+
+def test_staff_who_may_add_grants_give_none_without_an_end(staff, alice, payments):
+    assert "Say when it ends" in give(staff("view_grant", "add_grant"), alice, payments)
+    assert not Grant.objects.exists()
+
+
+def test_grant_to_oneself_is_recorded_as_denied(bobs_browser, bob, payments):
+    give(bobs_browser, bob, payments)
+    assert (last("grant:given").outcome, last("grant:given").reason) == ("denied", "to_oneself")
+
+
+def test_grant_to_a_group_is_given(bobs_browser, alice, payments):
+    support = Group.objects.create(name="support")
+    give(bobs_browser, alice, payments, user=None, group=support.pk)
+    assert Grant.objects.get().group == support
+
+
+def test_grant_to_a_user_and_a_group_at_once_is_refused(bobs_browser, alice, payments):
+    support = Group.objects.create(name="support")
+    assert "Choose a user or a group." in give(bobs_browser, alice, payments, group=support.pk)
+
+
+def test_form_proposes_an_end(bobs_browser):
+    in_a_month = timezone.now() + timedelta(days=30)
+    assert f'value="{in_a_month:%Y-%m-%d}"' in bobs_browser.get("/admin/codec/grant/add/").content.decode()
+
+
+# Several grants at once -----------------------------------------------------------------------------------------------
+
+GIVE = "/admin/codec/grant/give/"
+
+
+@pytest.fixture
+def refunds(db) -> Namespace:
+    return create_namespace("refunds", actor=OPERATOR)
+
+
+@pytest.fixture
+def several(alice, mallory, payments, refunds) -> dict[str, object]:
+    """The form that gives alice, mallory and a group a grant on two namespaces."""
+    support = Group.objects.create(name="support")
+    whom = {"users": [alice.pk, mallory.pk], "groups": [support.pk], "namespaces": [payments.pk, refunds.pk]}
+    return whom | {"decode": "on", **until(1), **WHY}
+
+
+def test_several_grants_are_given_at_once(bobs_browser, several):
+    assert "6 grants given." in bobs_browser.post(GIVE, several, follow=True).content.decode()
+    assert {str(grant) for grant in Grant.objects.all()} == {
+        f"{subject} on {name}" for subject in ("alice", "mallory", "support") for name in ("payments", "refunds")
+    }
+    assert AuditRecord.objects.filter(action="grant:given", actor_name="bob").count() == 6
+
+
+def test_all_are_given_or_none(bobs_browser, bob, several):
+    page = bobs_browser.post(GIVE, several | {"users": [*several["users"], bob.pk]}).content.decode()
+    assert "Nobody can give a grant to themselves." in page
+    assert not Grant.objects.exists()
+    assert last("grant:given").outcome == "denied"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"users": [], "groups": []}, "Choose at least one user or group."),
+        ({"namespaces": []}, "This field is required."),
+        ({"reason": " "}, "This field is required."),
+        ({"decode": ""}, "Choose at least one: decode"),
+    ],
+)
+def test_several_that_cannot_be_given_are_refused_with_a_sentence(bobs_browser, several, changed, sentence):
+    assert sentence in bobs_browser.post(GIVE, several | changed).content.decode()
+    assert not Grant.objects.exists()
+
+
+def test_list_of_users_leads_there(bobs_browser, alice, mallory):
+    form = {"action": "give_grants", "_selected_action": [alice.pk, mallory.pk]}
+    page = bobs_browser.post("/admin/codec/user/", form, follow=True).content.decode()
+    assert page.count("checked") == 3  # alice, mallory, decode
+
+
+@pytest.mark.parametrize("permission", ["view_grant", "change_grant", "change_user"])
+def test_staff_who_may_not_add_grants_give_not_several_either(staff, several, permission):
+    carols_browser = staff(permission, "view_user")
+    assert carols_browser.get(GIVE).status_code == carols_browser.post(GIVE, several).status_code == 403
+    assert not Grant.objects.exists()
+
+
+@pytest.fixture
+def three(alice, mallory, payments, refunds) -> list[Grant]:
+    """Two grants in force, and one that is over."""
+    grants = [
+        give_grant(person, space, decode=True, actor=OPERATOR, reason="test")
+        for person, space in ((alice, payments), (mallory, payments), (alice, refunds))
+    ]
+    revoke_grant(grants[2], actor=OPERATOR, reason="test")
+    return grants
+
+
+def choose(browser: CodecClient, grants: list[Grant]) -> str:
+    """Choose grants in the list, and return the page that asks why."""
+    form = {"action": "revoke_selected", "_selected_action": [grant.pk for grant in grants]}
+    return browser.post("/admin/codec/grant/", form).headers["Location"]
+
+
+def test_several_grants_are_revoked_at_once(bobs_browser, three):
+    page = choose(bobs_browser, three)
+    assert "Revoke 2 grants?" in bobs_browser.get(page).content.decode()
+    assert "2 grants ended." in bobs_browser.post(page, WHY, follow=True).content.decode()
+    assert not Grant.objects.in_force(timezone.now()).exists()
+    assert AuditRecord.objects.filter(action="grant:revoked", actor_name="bob").count() == 2
+
+
+def test_revoking_several_without_a_reason_changes_nothing(bobs_browser, three):
+    assert b"errorlist" in bobs_browser.post(choose(bobs_browser, three), {"reason": " "}).content
+    assert Grant.objects.in_force(timezone.now()).count() == 2
+
+
+def test_staff_who_may_not_change_grants_revoke_not_several_either(staff, bobs_browser, three):
+    page, carols_browser = choose(bobs_browser, three), staff("view_grant", "add_grant")
+    assert "revoke_selected" not in carols_browser.get("/admin/codec/grant/").content.decode()
+    assert carols_browser.get(page).status_code == carols_browser.post(page, WHY).status_code == 403
+    assert Grant.objects.in_force(timezone.now()).count() == 2
+
+
+@pytest.mark.parametrize(("state", "number"), [("in-force", 2), ("over", 1), ("not-yet", 0), ("soon", 0)])
+def test_grants_are_filtered_by_state(bobs_browser, three, state, number):
+    page = bobs_browser.get("/admin/codec/grant/", {"state": state}).content.decode()
+    assert f"{number} grant{'' if number == 1 else 's'}" in page
 
 
 @pytest.mark.parametrize("permission", ["view_grant", "change_grant", "change_user"])

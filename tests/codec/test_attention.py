@@ -6,9 +6,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from codec import access_requests
 from codec.attention import Item, attention
 from codec.grants import give_grant, grants_in_force, revoke_grant
-from codec.models import User
+from codec.models import Grant, User
 from keys.models import AuditRecord, KeyVersion, Namespace
 from tests.conftest import OPERATOR
 
@@ -101,6 +102,25 @@ def test_revoked_grant_lets_nobody_decode(alice, granted, find):
 def test_grants_of_disabled_people_are_counted(granted, find):
     User.objects.update(is_active=False)
     assert find("1 grant(s) belong to disabled users.").url == "/admin/codec/grant/"
+
+
+def test_grant_that_is_over_lets_nobody_decode(granted, find):
+    long_ago = timezone.now() - timedelta(days=2)
+    Grant.objects.update(starts_at=long_ago, ends_at=long_ago + timedelta(days=1))
+    assert find("Nobody may decode in payments yet.")
+
+
+@pytest.mark.parametrize(("days", "counted"), [(2, True), (6, True), (8, False)])
+def test_grants_that_end_soon_are_counted(granted, items, days, counted):
+    Grant.objects.update(ends_at=timezone.now() + timedelta(days=days))
+    found = [item for item in items() if item.text == "1 grant(s) end within 7 days."]
+    assert [item.url for item in found] == (["/admin/codec/grant/?state=soon"] if counted else [])
+
+
+@pytest.mark.parametrize(("name", "counted"), [("payments", True), ("nowhere", False)])
+def test_requests_that_wait_are_counted(granted, mallory, items, name, counted):
+    access_requests.ask(mallory, name, hours=1, reason="test", actor=OPERATOR)
+    assert ("1 access request(s) wait for an answer." in [item.text for item in items()]) is counted
 
 
 def test_denied_requests_of_the_last_day_are_counted(granted, mallorys_browser, find):

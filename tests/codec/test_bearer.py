@@ -29,7 +29,9 @@ from tests.jwt_tools import (
     sign_raw,
 )
 
-NOW = int(time.time())
+
+def now() -> int:
+    return int(time.time())
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +133,12 @@ def test_one_of_several_audiences_is_ours(known):
 
 
 def test_clocks_may_differ_by_a_minute(known):
-    assert show(make_token(iat=NOW - 600, exp=NOW - 30)).status_code == 200
-    assert show(make_token(iat=NOW + 30, nbf=NOW + 30)).status_code == 200
+    assert show(make_token(iat=now() - 600, exp=now() - 30)).status_code == 200
+    assert show(make_token(iat=now() + 30, nbf=now() + 30)).status_code == 200
 
 
 def test_times_may_have_fractions(known):
-    assert show(make_token(iat=NOW - 0.5, exp=NOW + 599.5)).status_code == 200
+    assert show(make_token(iat=now() - 0.5, exp=now() + 599.5)).status_code == 200
 
 
 def test_origin_of_the_web_ui_passes_with_a_token(known):
@@ -152,7 +154,10 @@ def test_keys_are_fetched_once(known, server):
 # Attack tokens --------------------------------------------------------------------------------------------------------
 
 HEADER = {"alg": "RS256", "kid": "rsa", "typ": "JWT"}
-GOOD_PAYLOAD = json.dumps(claims(exp=NOW + 3000)).encode()
+
+
+def good_payload() -> bytes:
+    return json.dumps(claims()).encode()
 
 
 def with_header(**changes: Any) -> str:
@@ -166,12 +171,12 @@ def forged(**header: Any) -> str:
 
 def raw_claims(name: str, value: str) -> str:
     """A signed token with this text as the value of one claim."""
-    payload = json.dumps(claims(exp=NOW + 3000) | {name: "@"}).replace('"@"', value)
+    payload = json.dumps(claims() | {name: "@"}).replace('"@"', value)
     return sign(payload.encode())
 
 
 def hmac_with(secret: bytes, alg: str) -> str:
-    return sign_raw(json.dumps(HEADER | {"alg": alg}), GOOD_PAYLOAD, key=secret)
+    return sign_raw(json.dumps(HEADER | {"alg": alg}), good_payload(), key=secret)
 
 
 def tampered() -> str:
@@ -180,29 +185,33 @@ def tampered() -> str:
     return f"{head}.{payload}.{signature}"
 
 
+def signature_of(length: int, token: str) -> str:
+    return f"{token.rpartition('.')[0]}.{encode(bytes(length)).decode()}"
+
+
 def parts() -> list[str]:
     return make_token().split(".")
 
 
 ATTACKS = {
     # algorithms and keys
-    "alg none": ("token_algorithm", lambda: sign_raw(json.dumps(HEADER | {"alg": "none"}), GOOD_PAYLOAD)),
+    "alg none": ("token_algorithm", lambda: sign_raw(json.dumps(HEADER | {"alg": "none"}), good_payload())),
     "alg None": (
         "token_algorithm",
-        lambda: sign_raw(json.dumps(HEADER | {"alg": "None"}), GOOD_PAYLOAD, algorithm="none"),
+        lambda: sign_raw(json.dumps(HEADER | {"alg": "None"}), good_payload(), algorithm="none"),
     ),
     "alg none, signed": (
         "token_algorithm",
-        lambda: sign_raw(json.dumps(HEADER | {"alg": "none"}), GOOD_PAYLOAD, algorithm="RS256"),
+        lambda: sign_raw(json.dumps(HEADER | {"alg": "none"}), good_payload(), algorithm="RS256"),
     ),
-    "no alg": ("token_algorithm", lambda: sign_raw('{"kid":"rsa","typ":"JWT"}', GOOD_PAYLOAD, algorithm="RS256")),
+    "no alg": ("token_algorithm", lambda: sign_raw('{"kid":"rsa","typ":"JWT"}', good_payload(), algorithm="RS256")),
     "alg as a list": (
         "token_algorithm",
-        lambda: sign_raw(json.dumps(HEADER | {"alg": ["RS256"]}), GOOD_PAYLOAD, algorithm="RS256"),
+        lambda: sign_raw(json.dumps(HEADER | {"alg": ["RS256"]}), good_payload(), algorithm="RS256"),
     ),
     "alg as an object": (
         "token_algorithm",
-        lambda: sign_raw(json.dumps(HEADER | {"alg": {}}), GOOD_PAYLOAD, algorithm="RS256"),
+        lambda: sign_raw(json.dumps(HEADER | {"alg": {}}), good_payload(), algorithm="RS256"),
     ),
     "HS256 with the public key": ("token_algorithm", lambda: hmac_with(rsa_pem(), "HS256")),
     "HS256 with nothing": ("token_algorithm", lambda: hmac_with(b"", "HS256")),
@@ -218,17 +227,21 @@ ATTACKS = {
     "another claim under the signature": ("token_signature", tampered),
     "signature cut off": ("token_signature", lambda: ".".join(parts()[:2]) + "."),
     "signature cut short": ("token_signature", lambda: ".".join([*parts()[:2], parts()[2][:100]])),
-    "signature of an EC key too short": (
+    "EC signature too short": (
         "token_signature",
-        lambda: make_token(key=ec_key(), header={"alg": "ES256", "kid": "ec"})[:-8],
+        lambda: signature_of(40, make_token(key=ec_key(), header={"alg": "ES256", "kid": "ec"})),
+    ),
+    "EC signature of zeros": (
+        "token_signature",
+        lambda: signature_of(64, make_token(key=ec_key(), header={"alg": "ES256", "kid": "ec"})),
     ),
     "no kid": ("token_key", lambda: with_header(kid=None)),
     "empty kid": ("token_key", lambda: with_header(kid="")),
     "long kid": ("token_key", lambda: with_header(kid="k" * 257)),
     "unknown kid": ("token_key_unknown", lambda: with_header(kid="other")),
     "kid of a path": ("token_key_unknown", lambda: with_header(kid="../../dev/null")),
-    "kid as a number": ("token_malformed", lambda: sign_raw('{"alg":"RS256","kid":1,"typ":"JWT"}', GOOD_PAYLOAD)),
-    "kid as a list": ("token_malformed", lambda: sign_raw('{"alg":"RS256","kid":["rsa"],"typ":"JWT"}', GOOD_PAYLOAD)),
+    "kid as a number": ("token_malformed", lambda: sign_raw('{"alg":"RS256","kid":1,"typ":"JWT"}', good_payload())),
+    "kid as a list": ("token_malformed", lambda: sign_raw('{"alg":"RS256","kid":["rsa"],"typ":"JWT"}', good_payload())),
     # the header
     "crit": ("token_malformed", lambda: with_header(crit=["exp"])),
     "crit of b64": ("token_malformed", lambda: with_header(crit=["b64"], b64=False)),
@@ -240,22 +253,22 @@ ATTACKS = {
     "typ as a list": ("token_type", lambda: with_header(typ=["JWT"])),
     "header 2000 deep": (
         "token_malformed",
-        lambda: sign_raw('{"x":' + "[" * 2000 + "]" * 2000 + "}", GOOD_PAYLOAD, algorithm="RS256"),
+        lambda: sign_raw('{"x":' + "[" * 2000 + "]" * 2000 + "}", good_payload(), algorithm="RS256"),
     ),
-    "header as a list": ("token_malformed", lambda: sign_raw("[]", GOOD_PAYLOAD, algorithm="RS256")),
-    "header of junk": ("token_malformed", lambda: sign_raw("junk", GOOD_PAYLOAD, algorithm="RS256")),
-    "header not UTF-8": ("token_malformed", lambda: sign_raw(b'{"alg":"\xff"}', GOOD_PAYLOAD, algorithm="RS256")),
+    "header as a list": ("token_malformed", lambda: sign_raw("[]", good_payload(), algorithm="RS256")),
+    "header of junk": ("token_malformed", lambda: sign_raw("junk", good_payload(), algorithm="RS256")),
+    "header not UTF-8": ("token_malformed", lambda: sign_raw(b'{"alg":"\xff"}', good_payload(), algorithm="RS256")),
     # time
-    "expired": ("token_expired", lambda: make_token(iat=NOW - 700, exp=NOW - 120)),
+    "expired": ("token_expired", lambda: make_token(iat=now() - 700, exp=now() - 120)),
     "expired long ago": ("token_expired", lambda: make_token(iat=0, exp=1)),
-    "nbf in two minutes": ("token_not_yet_valid", lambda: make_token(nbf=NOW + 130)),
-    "iat in two minutes": ("token_not_yet_valid", lambda: make_token(iat=NOW + 130)),
+    "nbf in two minutes": ("token_not_yet_valid", lambda: make_token(nbf=now() + 130)),
+    "iat in two minutes": ("token_not_yet_valid", lambda: make_token(iat=now() + 130)),
     "no exp": ("token_claims", lambda: make_token(exp=None)),
     "no iat": ("token_claims", lambda: make_token(iat=None)),
     "exp null": ("token_claims", lambda: raw_claims("exp", "null")),
-    "exp as a string": ("token_claims", lambda: raw_claims("exp", f'"{NOW + 600}"')),
+    "exp as a string": ("token_claims", lambda: raw_claims("exp", f'"{now() + 600}"')),
     "exp as a bool": ("token_claims", lambda: raw_claims("exp", "true")),
-    "exp as a list": ("token_claims", lambda: raw_claims("exp", f"[{NOW + 600}]")),
+    "exp as a list": ("token_claims", lambda: raw_claims("exp", f"[{now() + 600}]")),
     "exp as an object": ("token_claims", lambda: raw_claims("exp", "{}")),
     "exp NaN": ("token_claims", lambda: raw_claims("exp", "NaN")),
     "exp Infinity": ("token_claims", lambda: raw_claims("exp", "Infinity")),
@@ -263,10 +276,10 @@ ATTACKS = {
     "exp 10^30": ("token_claims", lambda: raw_claims("exp", str(10**30))),
     "exp of 5000 digits": ("token_malformed", lambda: raw_claims("exp", "9" * 5000)),
     "exp negative": ("token_claims", lambda: raw_claims("exp", "-1")),
-    "exp in a year": ("token_lifetime", lambda: make_token(exp=NOW + 365 * 86400)),
-    "a day and a second": ("token_lifetime", lambda: make_token(iat=NOW - 10, exp=NOW + 86391)),
+    "exp in a year": ("token_lifetime", lambda: make_token(exp=now() + 365 * 86400)),
+    "a day and a second": ("token_lifetime", lambda: make_token(iat=now() - 10, exp=now() + 86391)),
     "iat long ago, exp soon": ("token_lifetime", lambda: make_token(iat=0)),
-    "iat as a string": ("token_claims", lambda: raw_claims("iat", f'"{NOW}"')),
+    "iat as a string": ("token_claims", lambda: raw_claims("iat", f'"{now()}"')),
     "iat -Infinity": ("token_claims", lambda: raw_claims("iat", "-Infinity")),
     "nbf as an object": ("token_claims", lambda: raw_claims("nbf", "{}")),
     "nbf NaN": ("token_claims", lambda: raw_claims("nbf", "NaN")),
@@ -351,12 +364,12 @@ def test_header_that_is_not_one_bearer_token_is_401(known, header):
 
 
 def test_expired_is_said_so(known):
-    answer = show(make_token(iat=NOW - 700, exp=NOW - 120))
+    answer = show(make_token(iat=now() - 700, exp=now() - 120))
     assert answer.json()["detail"].startswith("Your access token has expired. ")
 
 
 def test_expired_is_not_said_of_a_forged_token(known):
-    answer = show(make_token(key=rsa_key(1), iat=NOW - 700, exp=NOW - 120))
+    answer = show(make_token(key=rsa_key(1), iat=now() - 700, exp=now() - 120))
     assert answer.json()["detail"] == bearer.NOT_ACCEPTED
 
 
@@ -374,6 +387,22 @@ def test_unknown_user_is_told_whom_to_ask(known):
 def test_unknown_subject_is_logged_for_whoever_invites(known, caplog):
     show(make_token(sub="auth0|nobody"))
     assert "auth0|nobody" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "attack", [lambda: make_token(sub="auth0|nobody"), lambda: make_token(iat=now() - 700, exp=now() - 120)]
+)
+def test_refusal_of_a_token_that_its_issuer_signed_names_it(known, attack):
+    token = attack()
+    show(token)
+    refusals.flush()
+    assert AuditRecord.objects.get(action="request:refused").credential == bearer.credential_name(token)
+
+
+def test_refusal_of_a_forged_token_does_not(known):
+    show(make_token(key=rsa_key(1)))
+    refusals.flush()
+    assert AuditRecord.objects.get(action="request:refused").credential == ""
 
 
 def test_401_says_which_ways_in_exist(known):
@@ -495,6 +524,12 @@ def test_issuer_of_untyped_tokens(configure, known, settings):
 def test_lifetime_is_the_issuers(known, settings):
     settings.CODEC_TOKEN_ISSUERS[0]["max_lifetime_seconds"] = 300
     assert refused_for(show(make_token())) == "token_lifetime"
+
+
+@pytest.mark.parametrize(("exp", "status"), [(250_000_000_000 - 1, 200), (250_000_000_000, 401), (2**53, 401)])
+def test_lifetime_beyond_every_calendar_is_refused_even_if_configured(known, settings, exp, status):
+    settings.CODEC_TOKEN_ISSUERS[0]["max_lifetime_seconds"] = 10**15
+    assert show(make_token(exp=exp)).status_code == status
 
 
 def test_algorithms_are_the_issuers(known, settings):
@@ -668,7 +703,7 @@ def test_cookie_is_not_touched_by_that(known, server, browser):
 def test_flood_of_unknown_keys_costs_no_fetch(known, server):
     show(make_token())
     for number in range(300):
-        assert show(sign_raw(json.dumps(HEADER | {"kid": f"k{number}"}), GOOD_PAYLOAD)).status_code == 401
+        assert show(sign_raw(json.dumps(HEADER | {"kid": f"k{number}"}), good_payload())).status_code == 401
     assert server.requests == 1
 
 

@@ -41,6 +41,11 @@ def certificate(tmp_path) -> str:
         SOUND_HTTPS,
         SOUND_HTTPS | {"CODEC_UI_ORIGINS": ["https://cloud.temporal.io", "http://localhost:8080"]},
         SOUND_HTTPS | {"ALLOWED_HOSTS": ["codec.example.com", "codec.internal"]},
+        {"CODEC_WEBHOOK_URL": "https://chat.example.com/hook"},
+        {"CODEC_WEBHOOK_URL": "http://127.0.0.1:9000/hook"},
+        {"EMAIL_HOST": "mail.example.com", "EMAIL_USE_TLS": True},
+        {"EMAIL_HOST": "mail.example.com", "EMAIL_USE_SSL": True},
+        {"EMAIL_HOST": "localhost"},
         {"CODEC_PUBLIC_URL": "http://127.0.0.1:8888", "CODEC_UI_ORIGINS": ["http://127.0.0.1:8233", "http://[::1]:1"]},
     ],
 )
@@ -64,6 +69,9 @@ def test_sound_configuration_has_no_finding(configure, sound):
         ({"CODEC_TLS_PRIVATE_KEY": "/key.pem"}, "codec.E006"),
         ({"CODEC_TLS_CERTIFICATE": "/nowhere", "CODEC_TLS_PRIVATE_KEY": "/nowhere"}, "codec.E007"),
         (SOUND_HTTPS | {"CODEC_TRUSTED_PROXIES": 0}, "codec.E008"),
+        ({"CODEC_WEBHOOK_URL": "http://chat.example.com/hook"}, "codec.E030"),
+        ({"CODEC_WEBHOOK_URL": "file:///etc/passwd"}, "codec.E030"),
+        ({"EMAIL_HOST": "mail.example.com"}, "codec.W030"),
     ],
 )
 def test_dangerous_configuration_is_found(configure, dangerous, check):

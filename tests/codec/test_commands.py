@@ -1,17 +1,22 @@
 """The commands about people and rights: what they do and say, and each refusal as one sentence."""
 
+import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import uvicorn
+from django.contrib.auth.models import Group
 from django.core.management import CommandError
 from django.db import connection
+from django.utils import timezone
 
-from codec.grants import grants_in_force
+from codec.grants import give_grant, grants_in_force
 from codec.management.commands import serve
 from codec.models import Grant, User
 from keys import epoch
+from keys.actor import operator
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.wrapping import provider
 from tests import canary
@@ -65,8 +70,8 @@ def test_grant_replaces_the_grant_in_force(alice, payments, granted):
     [
         (["nobody", "payments", "--decode", "--reason", "test"], "There is no user nobody."),
         (["alice", "nowhere", "--decode", "--reason", "test"], "There is no namespace nowhere."),
-        (["alice", "payments", "--reason", "test"], "Choose decode, encode or both."),
-        (["alice", "payments", "--decode", "--reason", " "], "Say why this person needs it."),
+        (["alice", "payments", "--reason", "test"], "Choose at least one: decode, encode, download or lease."),
+        (["alice", "payments", "--decode", "--reason", " "], "Say why this is needed."),
         (["alice", "payments", "--decode", "--reason", "x" * 201], "Say it in at most 200 characters."),
     ],
 )
@@ -78,6 +83,89 @@ def test_grant_refuses(alice, payments, sentence, arguments, refused):
 def test_grant_asks_for_a_reason(alice, payments):
     with pytest.raises(CommandError, match="--reason"):
         manage("grant", "alice", "payments", "--decode")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--download", "--lease"], "alice may now download and lease keys in payments.\n"),
+        (["--decode", "--until", "2126-12-01"], "alice may now decode in payments until 2126-12-01 00:00 UTC.\n"),
+        (["--decode", "--until", "2126-12-01T08:00+01:00"], "alice may now decode in payments until 2126-12-01 07:00"),
+        (["--decode", "--from", "2126-12-01T08:00", "--hours", "2"], "alice may from 2126-12-01 08:00 UTC decode in"),
+    ],
+)
+def test_grant_takes_further_verbs_and_a_period(alice, payments, more, said):
+    assert manage("grant", "alice", "payments", *more, "--reason", "test").startswith(said)
+
+
+def test_grant_for_some_hours_ends_after_them(alice, payments):
+    manage("grant", "alice", "payments", "--decode", "--hours", "3", "--reason", "test", "--ticket", "OPS-12")
+    grant = grants_in_force(alice).get()
+    assert (grant.ends_at - grant.starts_at) // timedelta(minutes=1) in {179, 180}
+    assert grant.ticket == "OPS-12"
+
+
+@pytest.mark.parametrize("wrong", [["--until", "tomorrow"], ["--hours", "2", "--until", "2126-12-01"]])
+def test_grant_asks_for_one_sensible_end(alice, payments, wrong):
+    with pytest.raises(CommandError):
+        manage("grant", "alice", "payments", "--decode", "--reason", "test", *wrong)
+    assert not Grant.objects.exists()
+
+
+@pytest.fixture
+def support(alice) -> Group:
+    """A group that alice is in."""
+    group = Group.objects.create(name="support")
+    alice.groups.add(group)
+    return group
+
+
+def test_grant_to_a_group_reaches_its_members(alice, support, payments):
+    said = manage("grant", "payments", "--group", "support", "--decode", "--reason", "test")
+    assert said == "support may now decode in payments.\n"
+    assert grants_in_force(alice).get().group == support
+
+
+@pytest.mark.parametrize(
+    ("whom", "refused"),
+    [
+        (["payments", "--group", "nobody"], "There is no group nobody."),
+        (["payments"], "Name a user, or a group with --group."),
+        (["alice", "payments", "--group", "support"], "Name a user, or a group with --group."),
+    ],
+)
+@pytest.mark.parametrize("command", [["grant", "--decode"], ["revoke"]])
+def test_grant_and_revoke_want_a_user_or_a_group(support, payments, sentence, command, whom, refused):
+    assert sentence(command[0], *whom, *command[1:], "--reason", "test") == refused
+
+
+# expiring_grants ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ending(alice, mallory, support, payments) -> None:
+    """Grants that end in 2, 6 and 20 days, never, and yesterday."""
+    now = timezone.now()
+    for subject, days in ((alice, 6), (support, 2), (mallory, 20)):
+        give_grant(
+            subject, payments, decode=True, ends_at=now + timedelta(days=days), actor=operator(), reason=f"{days}"
+        )
+    give_grant(User.objects.create_user("carol"), payments, decode=True, actor=operator(), reason="never")
+    over = give_grant(User.objects.create_user("dave"), payments, decode=True, actor=operator(), reason="over")
+    Grant.objects.filter(pk=over.pk).update(starts_at=now - timedelta(days=2), ends_at=now - timedelta(days=1))
+
+
+@pytest.mark.parametrize(("days", "reasons"), [([], ["2", "6"]), (["--days", "3"], ["2"]), (["--days", "0"], [])])
+def test_expiring_grants_are_listed_the_first_to_end_first(ending, days, reasons):
+    listed = json.loads(manage("expiring_grants", "--json", *days))
+    assert [grant["reason"] for grant in listed] == reasons
+
+
+def test_expiring_grants_for_people(ending):
+    first, second = manage("expiring_grants").splitlines()
+    assert "group support" in first
+    assert "alice" in second
+    assert manage("expiring_grants", "--days", "0") == "No grant ends that soon.\n"
 
 
 # revoke ---------------------------------------------------------------------------------------------------------------
@@ -114,6 +202,25 @@ def test_revoke_refuses_what_has_ended(granted, sentence):
     assert sentence("revoke", "alice", "payments", "--reason", "left") == "alice has no grant on payments."
 
 
+def test_revoke_ends_every_grant_of_the_person_there(alice, payments, granted):
+    hour = {"ends_at": timezone.now() + timedelta(hours=1)}
+    give_grant(alice, payments, decode=True, source=Grant.Source.REQUEST, actor=operator(), reason="test", **hour)
+    manage("revoke", "alice", "payments", "--reason", "left")
+    assert not grants_in_force(alice).exists()
+
+
+def test_revoke_says_which_group_still_lets_the_person_in(alice, support, payments, granted):
+    manage("grant", "payments", "--group", "support", "--decode", "--reason", "test")
+    said = manage("revoke", "alice", "payments", "--reason", "left").splitlines()
+    assert said[1:] == ["The group support still lets alice decode there."]
+
+
+def test_revoke_ends_the_grant_of_a_group(alice, support, payments):
+    manage("grant", "payments", "--group", "support", "--decode", "--reason", "test")
+    assert manage("revoke", "payments", "--group", "support", "--reason", "test").startswith("support has no grant")
+    assert not grants_in_force(alice).exists()
+
+
 def test_revoke_asks_for_a_reason(granted):
     with pytest.raises(CommandError, match="--reason"):
         manage("revoke", "alice", "payments")
@@ -144,7 +251,7 @@ def test_bootstrap_sets_up_a_new_installation(db, new_kek):
 def test_bootstrap_shows_a_password_that_signs_in(db, new_kek):
     password = shown_password(manage("bootstrap"))
     assert len(password) >= 20
-    assert CodecClient().login(username="admin", password=password)
+    assert CodecClient().post("/login/", {"username": "admin", "password": password}).status_code == 302
 
 
 def test_bootstrap_says_what_to_keep(db, new_kek):

@@ -11,6 +11,7 @@ from temporalio.api.common.v1 import Payload
 
 from codec import decoding
 from codec.grants import give_grant
+from keys.lifecycle import disable
 from keys.models import AuditRecord, KeyVersion
 from keys.rotation import create_namespace, import_key, rotate_key
 from tests import canary
@@ -173,3 +174,15 @@ def test_mallory_reads_nothing_with_alices_ciphertext(mallory, browser, encoded)
     answer = signed_in(mallory).call("/decode", {"payloads": [encoded]})
     assert answer.status_code == 403
     canary.check("mallory's answer", answer.content)
+
+
+def test_record_names_the_key_version_that_was_not_enabled(browser, encoded, payments, canary_key):
+    rotate_key(payments, actor=OPERATOR, reason="test")
+    disable(canary_key, actor=OPERATOR, reason="test")
+    assert browser.call("/decode", {"payloads": [encoded]}).status_code == 400
+    assert last_record().details["not_enabled"] == ["canary"]
+
+
+def test_record_of_a_key_that_never_was_names_none(browser):
+    browser.call("/decode", {"payloads": [encrypt(os.urandom(32), "unknown", PLAIN)]})
+    assert "not_enabled" not in last_record().details

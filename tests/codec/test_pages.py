@@ -1,3 +1,5 @@
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from django.test import Client
 
@@ -11,8 +13,13 @@ def sign_in(client: Client, **fields: str):
     return client.post("/login/", {"username": "alice", "password": canary.PASSWORD, **fields})
 
 
-def test_sign_in_leads_back_to_the_web_ui(alice):
+def test_sign_in_leads_back_to_the_web_ui(alice, granted):
     assert sign_in(Client(), next=UI_PAGE)["Location"] == UI_PAGE
+
+
+def test_sign_in_of_who_may_not_read_there_leads_to_where_to_ask(alice, payments):
+    where = urlsplit(sign_in(Client(), next=UI_PAGE)["Location"])
+    assert (where.path, parse_qs(where.query)) == ("/access/request/", {"namespace": ["payments"], "next": [UI_PAGE]})
 
 
 def test_somebody_signed_in_is_sent_back_at_once(browser):

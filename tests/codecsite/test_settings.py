@@ -212,6 +212,8 @@ def test_django_reads_no_more_of_a_body_than_the_limit(read):
         ("DATABASE_URL", "postgresql://codec:hid#den@host/db"),
         ("DATABASE_URL", "postgresql://codec:hidden@[host/db"),
         ("DATABASE_URL", "mysql://codec:hidden@host/db"),
+        ("CODEC_EMAIL_URL", "smtp://codec:hidden@host:port"),
+        ("CODEC_EMAIL_URL", "hidden"),
         ("DATABASE_URL_FILE", "/nowhere"),
         ("DJANGO_SECRET_KEY_FILE", "/nowhere"),
     ],

@@ -26,10 +26,11 @@ class OnPostgreSQL(Installation):
 
 @dataclass(frozen=True, slots=True)
 class CodecClient:
-    """One person's client of one of the servers."""
+    """One person's client of one of the servers: a browser with a cookie, or a program with a token."""
 
     url: str
-    cookie: str
+    cookie: str = ""
+    token: str = ""
 
     def call(self, verb: str, payload: dict) -> tuple[int, dict]:
         """POST one payload; return the status and the answered payload, or the problem."""
@@ -56,12 +57,10 @@ class CodecClient:
         return payload
 
     def _request(self, verb: str, payload: dict) -> urllib.request.Request:
-        headers = {
-            "Content-Type": "application/json",
-            "X-Namespace": "default",
-            "Origin": ORIGIN,
-            "Cookie": self.cookie,
-        }
+        headers = {"Content-Type": "application/json", "X-Namespace": "default"}
+        headers |= (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {"Origin": ORIGIN, "Cookie": self.cookie}
+        )
         return urllib.request.Request(f"{self.url}/{verb}", json.dumps({"payloads": [payload]}).encode(), headers)
 
     def decodes(self, payload: dict) -> bool:
@@ -70,8 +69,13 @@ class CodecClient:
 
 def cookie_of_alice(server: Installation) -> str:
     """Make alice, who may decode and encode in `default`, and sign her in at `server`."""
-    alice = Person("alice", secrets.token_urlsafe(15))
-    script = f"from codec.models import User; User.objects.create_user('alice', password={alice.password!r})"
+    return sign_in(server.url, make_person(server, "alice"))
+
+
+def make_person(server: Installation, name: str) -> Person:
+    """Make somebody who may decode and encode in `default`."""
+    person = Person(name, secrets.token_urlsafe(15))
+    script = f"from codec.models import User; User.objects.create_user({name!r}, password={person.password!r})"
     server.manage("shell", "--verbosity=0", stdin=script)
-    server.manage("grant", "alice", "default", "--decode", "--encode", "--reason", "test")
-    return sign_in(server.url, alice)
+    server.manage("grant", name, "default", "--decode", "--encode", "--reason", "test")
+    return person

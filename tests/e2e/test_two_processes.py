@@ -3,8 +3,10 @@
 import base64
 import json
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -12,7 +14,8 @@ import pytest
 from demo.codec_server import Installation, serving, set_up
 from demo.processes import free_port
 from tests import postgresql
-from tests.e2e.shared_database import ORIGIN, CodecClient, OnPostgreSQL, cookie_of_alice
+from tests.e2e.people import sign_in
+from tests.e2e.shared_database import ORIGIN, PLAIN, CodecClient, OnPostgreSQL, cookie_of_alice, make_person
 
 ROTATIONS = 5
 
@@ -103,3 +106,112 @@ def test_grant_revoked_elsewhere_is_refused_at_the_next_request(servers, clients
     assert [client.call("decode", payload)[0] for client in clients] == [403, 403]
     servers[0].manage("grant", "alice", "default", "--decode", "--encode", "--reason", "test")
     assert all(client.decodes(payload) for client in clients)
+
+
+# Credentials that end -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody of their own for one test, who calls both servers with one credential."""
+
+    name: str
+    clients: list[CodecClient]
+    token_id: str = ""
+
+
+@pytest.fixture
+def with_session(servers: list[Installation]) -> Caller:
+    name = unused_name()
+    cookie = sign_in(servers[0].url, make_person(servers[0], name))
+    return Caller(name, [CodecClient(server.url, cookie) for server in servers])
+
+
+@pytest.fixture
+def with_token(servers: list[Installation]) -> Caller:
+    name = unused_name()
+    make_person(servers[0], name)
+    made = json.loads(servers[0].manage("create_token", name, "--name=x", "--decode", "--encode", "--json"))
+    return Caller(name, [CodecClient(server.url, token=made["token"]) for server in servers], made["id"])
+
+
+def unused_name() -> str:
+    return f"carol-{uuid.uuid4().hex[:8]}"
+
+
+def revoke_by_command(caller: Caller, servers: list[Installation], database_url: str) -> None:
+    servers[0].manage("revoke_token", caller.token_id, "--reason", "test")
+
+
+def sql(statement: str) -> Callable[[Caller, list[Installation], str], None]:
+    """Return what ends a credential by plain SQL; %(name)s is its owner and %(token)s begins the token's digest."""
+
+    def run(caller: Caller, servers: list[Installation], database_url: str) -> None:
+        with psycopg.connect(database_url) as connection:
+            done = connection.execute(statement, {"name": caller.name, "token": caller.token_id + "%"})
+            assert done.rowcount == 1
+
+    return run
+
+
+OWNER = "(SELECT id FROM codec_user WHERE username = %(name)s)"
+TOKENS = "UPDATE codec_apitoken SET {} WHERE digest LIKE %(token)s"
+SESSIONS = f"UPDATE codec_usersession SET {{}} WHERE user_id = {OWNER}"
+DISABLE = sql("UPDATE codec_user SET is_active = false WHERE username = %(name)s")
+ENDINGS_OF_SESSIONS = {
+    "ended": sql(f"DELETE FROM codec_usersession WHERE user_id = {OWNER}"),
+    "expired": sql(SESSIONS.format("expire_date = now()")),
+    "user disabled": DISABLE,
+    "password changed": sql("UPDATE codec_user SET password = '!' WHERE username = %(name)s"),
+}
+ENDINGS_OF_TOKENS = {
+    "revoked by command": revoke_by_command,
+    "revoked by SQL": sql(TOKENS.format("revoked_at = now()")),
+    "expired": sql(TOKENS.format("expires_at = now()")),
+    "deleted": sql("DELETE FROM codec_apitoken WHERE digest LIKE %(token)s"),
+    "user disabled": DISABLE,
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS_OF_SESSIONS.values(), ids=ENDINGS_OF_SESSIONS)
+def test_ended_session_is_refused_everywhere_at_the_next_request(servers, database_url, with_session, end):
+    refused_from_then_on(with_session, lambda: end(with_session, servers, database_url), 401)
+
+
+@pytest.mark.parametrize("end", ENDINGS_OF_TOKENS.values(), ids=ENDINGS_OF_TOKENS)
+def test_ended_token_is_refused_everywhere_at_the_next_request(servers, database_url, with_token, end):
+    refused_from_then_on(with_token, lambda: end(with_token, servers, database_url), 401)
+
+
+def test_token_that_loses_its_reach_is_refused_everywhere_at_the_next_request(servers, database_url, with_token):
+    narrow = sql(TOKENS.format("every_namespace = false"))
+    refused_from_then_on(with_token, lambda: narrow(with_token, servers, database_url), 403)
+
+
+def test_token_of_somebody_who_loses_their_grant_is_refused_everywhere_at_the_next_request(servers, with_token):
+    revoke = ("revoke", with_token.name, "default", "--reason", "test")
+    refused_from_then_on(with_token, lambda: servers[0].manage(*revoke), 403)
+
+
+def test_idle_session_is_refused_everywhere(servers, database_url, with_session):
+    """Time that passes moves no epoch: a decision is remembered for half a minute, and use counts as use so long."""
+    payload = with_session.clients[0].encode()
+    assert all(client.decodes(payload) for client in with_session.clients)
+    sql(SESSIONS.format("last_seen_at = now() - interval '3 hours'"))(with_session, servers, database_url)
+    fresh = [CodecClient(client.url, f"{client.cookie}; other=1") for client in with_session.clients]
+    assert [client.call("decode", payload)[0] for client in fresh] == [401, 401]
+
+
+def test_tokens_of_others_go_on(servers, with_token, with_session):
+    payload = with_session.clients[0].encode()
+    revoke_by_command(with_token, servers, "")
+    assert all(client.decodes(payload) for client in with_session.clients)
+
+
+def refused_from_then_on(caller: Caller, end: Callable[[], object], status: int) -> None:
+    """Both servers decode, twice each, so that they remember what they may; and refuse once `end` has run."""
+    payload = caller.clients[0].encode()
+    assert all(client.decodes(payload) for client in [*caller.clients, *caller.clients])
+    end()
+    assert [client.call("decode", payload)[0] for client in caller.clients] == [status, status]
+    assert [client.call("encode", PLAIN)[0] for client in caller.clients] == [status, status]

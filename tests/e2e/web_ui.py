@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.e2e.people import Person
 
+NARROW: ViewportSize = {"width": 360, "height": 740}
 VIEWPORT: ViewportSize = {"width": 1500, "height": 1200}
 # What the operator configured, and what the UI says by itself.
 BANNER_MESSAGE = "This workflow is encrypted. Sign in to read it:"
@@ -113,3 +114,24 @@ class Screenshots:
     def take(self, page: Page, name: str) -> None:
         """Write the visible part of `page` to `name`.png."""
         page.screenshot(path=self._directory / f"{name}.png")
+
+    def take_whole(self, page: Page, name: str) -> None:
+        """Write all of `page`, however long, to `name`.png."""
+        page.screenshot(path=self._directory / f"{name}.png", full_page=True)
+
+
+class Looks:
+    """Pictures of one of our own pages as different people see it: light, dark, and on a narrow screen."""
+
+    def __init__(self, screenshots: Screenshots) -> None:
+        self._screenshots = screenshots
+
+    def take(self, page: Page, name: str) -> None:
+        viewport = page.viewport_size or VIEWPORT
+        self._screenshots.take_whole(page, f"{name}-light")
+        page.emulate_media(color_scheme="dark")
+        self._screenshots.take_whole(page, f"{name}-dark")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(NARROW)
+        self._screenshots.take_whole(page, f"{name}-narrow")
+        page.set_viewport_size(viewport)

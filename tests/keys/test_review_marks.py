@@ -61,7 +61,7 @@ def test_other_credential_is_not_a_first_time():
 
 def test_five_times_the_usual_volume_is_marked():
     reason = marked(*before(payloads=20), *minutes(0, payloads=100))["unusual_volume"]
-    assert reason == "100 payloads; half of this person's last viewings had 20 or fewer."
+    assert reason == "100 payloads. The median of this person's last 6 viewings is 20."
 
 
 def test_a_little_less_is_not():

@@ -1,6 +1,7 @@
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from codec.command import AccessCommand
@@ -23,13 +24,17 @@ class Command(AccessCommand):
             self._ensure_namespace(admin)
 
     def _ensure_admin(self) -> User | None:
-        """Create `admin` when there is no user at all, and show its password, once."""
+        """Create `admin` when there is no user at all, and say how to get in."""
         if User.objects.exists():
             return None
-        password = secrets.token_urlsafe(15)
+        password = secrets.token_urlsafe(15) if settings.CODEC_LOCAL_PASSWORDS else None
         admin = User.objects.create_superuser("admin", password=password)
-        self.stdout.write("Created the administrator. The password is shown this one time.")
-        self.stdout.write(f"admin password: {password}")
+        if password is None:
+            self.stdout.write("Created the administrator, who has no password: CODEC_LOCAL_PASSWORDS is off. Invite")
+            self.stdout.write("yourself, then sign in at the provider:  manage.py invite admin --email YOUR-ADDRESS")
+        else:
+            self.stdout.write("Created the administrator. The password is shown this one time.")
+            self.stdout.write(f"admin password: {password}")
         return admin
 
     def _ensure_namespace(self, admin: User | None) -> None:

@@ -7,11 +7,12 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from codec import refusals
-from keys import checkpoints, epoch, schedule
+from codec import refusals, server_record
+from keys import append_only, checkpoints, epoch, fingerprint_index, schedule
 from keys.audit_stream import stream
 from keys.command import VaultCommand
 from keys.group_commit import codec_requests
+from keys.review import viewings
 from keys.selftest import check_kek
 
 
@@ -20,8 +21,10 @@ class Command(VaultCommand):
 
     def run(self, **options: Any) -> None:
         check_kek()
-        if missing := epoch.missing_triggers():
+        if missing := epoch.missing_triggers() + append_only.missing_triggers():
             raise CommandError(f"The database lacks the triggers {', '.join(missing)}. Run `manage.py migrate`.")
+        server_record.started()
+        atexit.register(server_record.stopped)
         self._say_where()
         self._start_chores()
         signal.signal(signal.SIGTERM, _exit_in_order)
@@ -47,7 +50,9 @@ class Command(VaultCommand):
         codec_requests.start()
         atexit.register(refusals.flush)
         schedule.every(60, refusals.flush_past_minutes, name="counting refusals")
+        schedule.every(300, viewings.refresh, name="summing up viewings")
         schedule.every(settings.CODEC_CHECKPOINT_MINUTES * 60, checkpoints.publish, name="audit checkpoint")
+        schedule.every(60, fingerprint_index.refresh, name="index of fingerprints")
 
     def _say_where(self) -> None:
         url = settings.CODEC_PUBLIC_URL

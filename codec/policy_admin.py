@@ -1,0 +1,58 @@
+"""Policies of namespaces, and the requests for access, in the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+
+from codec import policies
+from codec.models import AccessRequest, NamespacePolicy
+from keys.actor import current
+from keys.admin_pages import ReadOnlyAdmin
+
+
+class PolicyForm(forms.ModelForm[NamespacePolicy]):
+    class Meta:
+        model = NamespacePolicy
+        fields = ("namespace", "approvers", "max_request_hours", "break_glass_group", "break_glass_minutes")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "break_glass_group" in self.changed_data:
+            why_not = policies.refusal(data.get("break_glass_group"), actor=current())
+            if why_not:
+                policies.record_refusal(data.get("namespace") or self.instance.namespace, actor=current())
+                self.add_error("break_glass_group", why_not)
+        return data
+
+
+@admin.register(NamespacePolicy)
+class NamespacePolicyAdmin(admin.ModelAdmin[NamespacePolicy]):
+    """Policies are changed, never deleted; a namespace without one has the defaults."""
+
+    form = PolicyForm
+    list_display = ("namespace", "approvers", "max_request_hours", "break_glass_group", "break_glass_minutes")
+    list_select_related = ("namespace", "approvers", "break_glass_group")
+    search_fields = ("namespace__name",)
+    change_form_template = "admin/codec/namespacepolicy/change_form.html"
+
+    def has_delete_permission(self, request: HttpRequest, obj: NamespacePolicy | None = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: NamespacePolicy | None = None) -> tuple[str, ...]:
+        return () if obj is None else ("namespace",)
+
+    def save_model(self, request: HttpRequest, obj: NamespacePolicy, form: Any, change: bool) -> None:
+        changed = {name: form.cleaned_data[name] for name in form.changed_data if name != "namespace"}
+        policies.save_policy(obj, changed, actor=current())
+
+
+@admin.register(AccessRequest)
+class AccessRequestAdmin(ReadOnlyAdmin[AccessRequest]):
+    """For looking at. They are answered on their own pages, by those whom the namespace's policy names."""
+
+    list_display = ("user", "namespace_name", "state", "hours", "made_at", "decided_by", "decided_at", "reason")
+    list_filter = ("outcome", "namespace_name")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "namespace_name", "reason", "ticket")
