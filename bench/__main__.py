@@ -23,8 +23,7 @@ from bench.load import Sample, measure
 from demo.codec_server import ROOT, set_up
 from demo.processes import free_port, running
 from tests import postgresql
-from tests.e2e.shared_database import ORIGIN, OnPostgreSQL, cookie_of_alice
-from tests.e2e.shared_database import Installation
+from tests.e2e.shared_database import ORIGIN, Installation, OnPostgreSQL, cookie_of_alice
 
 KEY_ID = "bench"
 
@@ -129,7 +128,7 @@ def report(verb: str, body: str, connections: int, samples: dict[str, list[Sampl
             "memory": max(sample.memory for sample in taken),
         }
         figures = row[name]
-        print(  # noqa: T201
+        print(
             f"{verb} {body} {connections:3} {name:13} cpu {figures['cpu']:8.0f} us "
             f"({min(cpu):.0f}-{max(cpu):.0f})  ratio {figures['ratio']:.2f}  {figures['per second']:7.0f}/s  "
             f"p50 {figures['p50']:7.2f}  p99 {figures['p99']:7.2f} ms  {figures['memory']:4.0f} MiB",
@@ -150,9 +149,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     key = secrets.token_bytes(32)
-    with tempfile.TemporaryDirectory() as folder, baseline(Path(folder), key) as base:
-        with ours(Path(folder), key, options) as codec:
-            rows = run([base, codec], key, options)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        baseline(Path(folder), key) as base,
+        ours(Path(folder), key, options) as codec,
+    ):
+        rows = run([base, codec], key, options)
     if options.output:
         facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "python": sys.version, "rows": rows}
         options.output.write_text(json.dumps(facts, indent=1))

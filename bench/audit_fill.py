@@ -71,7 +71,7 @@ class Sitting:
 
 def fill(records: int, *, tell: Callable[[int], None] = lambda done: None, seed: int = 1) -> None:
     """Append about so many records to the codec chains, in the order of time."""
-    chance, done = random.Random(seed), 0  # noqa: S311
+    chance, done = random.Random(seed), 0
     heads: list[Head] = []
     for day, lines in enumerate(_days(records, chance)):
         if day % 30 == 0:

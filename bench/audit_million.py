@@ -149,7 +149,7 @@ def measure_last_minutes() -> Iterator[Measured]:
 
     chain = AuditChain.objects.order_by("opened_at").last()
     sitting = Sitting("person-07", "namespace-01", datetime.now(UTC), 500, timedelta(milliseconds=300))
-    audit_chain.append(Head(chain.pk, chain.sequence, bytes(chain.mac)), list(sitting.lines(random.Random(7))))  # noqa: S311
+    audit_chain.append(Head(chain.pk, chain.sequence, bytes(chain.mac)), list(sitting.lines(random.Random(7))))
     yield Measured("refresh, 500 new records", [timed(viewings.refresh)])
 
 

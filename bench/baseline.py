@@ -67,6 +67,7 @@ def build(codec: EncryptionCodec) -> web.Application:
         return await apply(codec.encode, request)
 
     app = web.Application(client_max_size=64 * 1024 * 1024)
+
     async def healthz(request: web.Request) -> web.Response:
         return web.Response(text="ok")
 

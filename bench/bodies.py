@@ -1,4 +1,4 @@
-"""The four bodies: a 1 payload of 200 B, b 20 of 1 KiB, c 100 of 10 KiB, d 1 of 1 MiB; random text, not compressible."""
+"""The four bodies: a 1 payload of 200 B, b 20 of 1 KiB, c 100 of 10 KiB, d 1 of 1 MiB; random text."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ class Body:
 
 def make(name: str, key_id: str, key: bytes) -> Body:
     count, size = SHAPES[name]
-    letters = random.Random(name)  # noqa: S311
+    letters = random.Random(name)
     texts = ["".join(letters.choices(string.ascii_letters + string.digits, k=size - 2)) for _ in range(count)]
     data = [json.dumps(text).encode() for text in texts]
     plain = [{"metadata": {"encoding": JSON_PLAIN}, "data": base64.b64encode(item).decode()} for item in data]

@@ -23,7 +23,10 @@ class TokenForm(forms.Form):
     """What a new token shall be good for: at most what its owner is granted now."""
 
     name = forms.CharField(
-        max_length=MAX_NAME, label="What is it for?", error_messages={"required": "Name it, so that you know it again."}
+        max_length=MAX_NAME,
+        label="What is it for?",
+        help_text="A name to know it again, such as “CLI on my laptop”.",
+        error_messages={"required": "Name it, so that you know it again."},
     )
     decode = forms.BooleanField(required=False, initial=True)
     encode = forms.BooleanField(required=False)
@@ -66,13 +69,23 @@ class TokenForm(forms.Form):
 
 
 class ServiceTokenForm(TokenForm):
-    reason = forms.CharField(max_length=MAX_REASON, label="Why?")
+    reason = forms.CharField(
+        max_length=MAX_REASON,
+        label="Why?",
+        help_text="A sentence for whoever reviews the audit log, e.g. a ticket number and why.",
+    )
+
+    def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
+        super().__init__(*args, owner=owner, **kwargs)
+        self.fields["name"].help_text = "Where the token will live, such as “nightly export, production”."
 
 
 class RevokeForm(forms.Form):
     """Why a token ends. Its owner need not say."""
 
-    reason = forms.CharField(max_length=MAX_REASON, label="Why?")
+    reason = forms.CharField(
+        max_length=MAX_REASON, label="Why?", help_text="A sentence for whoever reviews the audit log."
+    )
 
     def __init__(self, *args: Any, own: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -39,12 +39,12 @@ class GrantForm(forms.ModelForm[Grant]):
     class Meta:
         model = Grant
         fields = ("user", "group", "namespace", *_TERMS)
-        help_texts = {"starts_at": _WITHOUT_START, "ends_at": _WITHOUT_END}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "starts_at" in self.fields:
+        if "starts_at" in self.fields:  # not on the page of a grant that is there
             self.fields["starts_at"].required = False
+            self.fields["starts_at"].help_text, self.fields["ends_at"].help_text = _WITHOUT_START, _WITHOUT_END
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

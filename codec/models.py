@@ -224,10 +224,10 @@ class Grant(models.Model):
     """
 
     class Source(models.TextChoices):
-        BY_HAND = "by hand"
-        REQUEST = "request"
-        BREAK_GLASS = "break-glass"
-        SSO_GROUP = "SSO group"
+        BY_HAND = "by hand", "by hand"
+        REQUEST = "request", "request"
+        BREAK_GLASS = "break-glass", "break-glass"
+        SSO_GROUP = "SSO group", "SSO group"
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
     group = models.ForeignKey("auth.Group", on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
@@ -339,6 +339,7 @@ class NamespacePolicy(models.Model):
     )
     break_glass_group = models.ForeignKey(
         "auth.Group",
+        verbose_name="break-glass group",
         on_delete=models.PROTECT,
         null=True,
         blank=True,
@@ -361,10 +362,10 @@ class AccessRequest(models.Model):
     """A person asks to use a namespace for a while. The name is as typed: there may be no such namespace."""
 
     class Outcome(models.TextChoices):
-        APPROVED = "approved"
-        DENIED = "denied"
-        WITHDRAWN = "withdrawn"
-        LAPSED = "lapsed"
+        APPROVED = "approved", "approved"
+        DENIED = "denied", "denied"
+        WITHDRAWN = "withdrawn", "withdrawn"
+        LAPSED = "lapsed", "lapsed"
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="access_requests")
     namespace_name = models.CharField("namespace", max_length=255)

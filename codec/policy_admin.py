@@ -32,6 +32,7 @@ class NamespacePolicyAdmin(admin.ModelAdmin[NamespacePolicy]):
     """Policies are changed, never deleted; a namespace without one has the defaults."""
 
     form = PolicyForm
+    fields = PolicyForm.Meta.fields
     list_display = ("namespace", "approvers", "max_request_hours", "break_glass_group", "break_glass_minutes")
     list_select_related = ("namespace", "approvers", "break_glass_group")
     search_fields = ("namespace__name",)

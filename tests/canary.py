@@ -24,7 +24,7 @@ def watch_cookie(value: str) -> None:
 
 
 def watch_token(value: str) -> None:
-    """From now on this API token is a secret, too."""
+    """From now on this API token, or its digest, is a secret, too."""
     _cookies.add(value.encode())
 
 

@@ -105,12 +105,13 @@ def no_secret_shows(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFix
 
 @pytest.fixture(autouse=True)
 def watched_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every API token that a test makes is a secret from then on."""
+    """Every API token that a test makes is a secret from then on, and so is its digest."""
     make = token_format.new_token
 
     def make_and_watch() -> token_format.TokenText:
         text = make()
         canary.watch_token(text.reveal)
+        canary.watch_token(token_format.digest(text.reveal))
         return text
 
     monkeypatch.setattr(token_format, "new_token", make_and_watch)

@@ -17,8 +17,6 @@ STATUSES = [*Viewing.Status.choices, (EVERY, "All")]
 class PeriodForm(forms.Form):
     """Days, both included, in UTC."""
 
-    label_suffix = ""
-
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 

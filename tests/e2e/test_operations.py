@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from demo.codec_server import ROOT, Installation, serving, set_up
-from demo.processes import free_port
+from demo.processes import StartError, free_port
 from tests.e2e.people import Person, sign_in
 from tests.e2e.shared_database import ORIGIN, CodecClient
 
@@ -236,7 +236,7 @@ def test_a_lost_kek_whose_keys_nobody_has(operator: Operator):
 
 
 def test_the_id_of_a_lost_key_is_never_used_again(operator: Operator, key_file: Path):
-    with pytest.raises(Exception, match="has, or had, a key"):
+    with pytest.raises(StartError, match="has, or had, a key"):
         operator.server.manage("import_key", "payments", operator.primary(), stdin=key_file.read_text())
 
 
