@@ -1,7 +1,7 @@
 """One codec request whose caller is known: checked for rate and right, and recorded whatever becomes of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ _ATTEMPTS = 5
 class CodecCall:
     """`epoch` was read before anything else; `read` takes in the body, once the caller is known and permitted.
 
-    `permitted` is told what the permission rests on.
+    `permitted` is told what the permission rests on. `details` stand in the audit record from the start.
     """
 
     epoch: int
@@ -37,6 +37,7 @@ class CodecCall:
     namespace: str
     read: Callable[[], list[Payload]]
     permitted: Callable[[Namespace, Allowed], None] = field(default=lambda namespace, allowed: None)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 UseCase = Callable[[CodecCall], list[Payload]]
@@ -89,7 +90,7 @@ def recorded(action: AuditAction, call: CodecCall) -> Iterator[Entry]:
 
     Raises PolicyMoved, and records nothing, when the call would be allowed by a policy that is no longer in force.
     """
-    entry = Entry()
+    entry = Entry(details=dict(call.details))
     try:
         yield entry
         entry.allow()

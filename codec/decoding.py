@@ -1,4 +1,4 @@
-"""The use case behind POST /decode: authorise, read, decode, record. All payloads or none."""
+"""The use case behind POST /decode and the Read page: authorise, read, decode, record. All payloads or none."""
 
 from temporalio.api.common.v1 import Payload
 
@@ -23,19 +23,19 @@ def decode_payloads(call: CodecCall) -> list[Payload]:
     Raises NotAllowed, RateLimited, MalformedBody, TooLarge, Undecodable, Unavailable.
     """
     try:
-        with recorded(AuditAction.PAYLOAD_DECODED, call) as entry:
-            namespace = permitted_namespace(call, authorize_decode, entry)
-            payloads = call.read()
-            entry.count_payloads(payloads)
-            try:
-                return _decode(payloads, namespace, call.epoch, entry)
-            except Undecodable:
-                entry.note_not_enabled(_not_enabled(namespace, payloads))
-                raise
+        return _decode_recorded(AuditAction.PAYLOAD_DECODED, call)
     except NotAllowed:
         if not _returns_encoded(call.namespace):
             raise
         return call.read()
+
+
+def read_payloads(call: CodecCall) -> list[Payload]:
+    """Do the same for the Read page, recorded as `payload:read`: there, nobody is served by ciphertext.
+
+    Raises what decode_payloads raises.
+    """
+    return _decode_recorded(AuditAction.PAYLOAD_READ, call)
 
 
 def repeat_decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
@@ -47,6 +47,18 @@ def repeat_decode(payloads: list[Payload], namespace: Namespace, epoch: int, ent
     decoded = [decoder.decode(payload) for payload in payloads]
     entry.note_openings(namespace.name, decoder.openings)
     return decoded
+
+
+def _decode_recorded(action: AuditAction, call: CodecCall) -> list[Payload]:
+    with recorded(action, call) as entry:
+        namespace = permitted_namespace(call, authorize_decode, entry)
+        payloads = call.read()
+        entry.count_payloads(payloads)
+        try:
+            return _decode(payloads, namespace, call.epoch, entry)
+        except Undecodable:
+            entry.note_not_enabled(_not_enabled(namespace, payloads))
+            raise
 
 
 def _decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:

@@ -27,6 +27,7 @@ from codec.decoding import repeat_decode
 from codec.encoding import repeat_encode
 from codec.errors import CodecError
 from codec.limits import wire_limits
+from codec.observations import Facts, observe_again
 from codec.payload_codec.errors import PayloadCodecError
 from codec.permission import Permission
 from codec.request_facts import address_in
@@ -59,6 +60,7 @@ class Remembered:
     """Times are those of time.time(). At `renew_at` one request goes to Django, so that not all do at `ends`."""
 
     permission: Permission
+    facts: Facts
     headers: Headers
     ends: float
     renew_at: float
@@ -119,9 +121,10 @@ class Front:
         entry.note_grant(permission.allowed)
         entry.allow()
         request_id = f"{self._process}-{next(self._count):x}"
+        actor = _actor(permission.principal, scope, request_id)
         line = audit.compose(
             AuditAction.PAYLOAD_ENCODED if permission.encodes else AuditAction.PAYLOAD_DECODED,
-            actor=_actor(permission.principal, scope, request_id),
+            actor=actor,
             reason=entry.reason,
             namespace=permission.namespace.name,
             details=entry.details,
@@ -131,6 +134,7 @@ class Front:
             await codec_requests.write_from_loop(line, permission.epoch)
         except KeysError:
             return None
+        observe_again(remembered.facts, actor)
         return answer, request_id.encode()
 
     def _learning(self, likeness: bytes, scope: Scope, send: Send) -> Send:
@@ -138,20 +142,21 @@ class Front:
 
         async def send_and_learn(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 200:
-                permission = scope.get("codec.permission")
-                if permission is not None and all(name != b"set-cookie" for name, _ in message["headers"]):
-                    self._remember(likeness, permission, message["headers"])
+                permission, facts = scope.get("codec.permission"), scope.get("codec.facts")
+                sets_cookie = any(name == b"set-cookie" for name, _ in message["headers"])
+                if permission is not None and facts is not None and not sets_cookie:
+                    self._remember(likeness, permission, facts, message["headers"])
             await send(message)
 
         return send_and_learn
 
-    def _remember(self, likeness: bytes, permission: Permission, headers: Headers) -> None:
+    def _remember(self, likeness: bytes, permission: Permission, facts: Facts, headers: Headers) -> None:
         now = time.time()
         ends = now + LONGEST_MEMORY
         if permission.until is not None:
             ends = min(ends, permission.until.timestamp())
         kept = [header for header in headers if header[0] not in _OWN_HEADERS]
-        self._memory[likeness] = Remembered(permission, kept, ends, renew_at=now + LONGEST_MEMORY - RENEWAL)
+        self._memory[likeness] = Remembered(permission, facts, kept, ends, renew_at=now + LONGEST_MEMORY - RENEWAL)
         if len(self._memory) > MOST_REMEMBERED:
             self._memory.popitem(last=False)
 

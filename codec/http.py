@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from codec import refusals, request_facts, storage_access
@@ -16,9 +16,12 @@ from codec.errors import (
     CodecError,
     HttpsRequired,
     KeysUnavailable,
+    MalformedBody,
     NamespaceMissing,
+    NotAllowed,
     NotSignedIn,
     OriginRefused,
+    TooLarge,
     Unavailable,
     WrongMediaType,
     WrongMethod,
@@ -42,26 +45,43 @@ BEFORE_CALLER_IS_KNOWN = (
 def codec_endpoint(view: View) -> View:
     """Make `view` an endpoint of the codec protocol. Exempt from CSRF tokens because of check_browser_rules."""
 
+    def checked(request: HttpRequest) -> HttpResponse:
+        check_browser_rules(request)
+        if in_bearer_mode(request):
+            actor.set_current(lambda: request_facts.nobody(request))  # not whom its cookie would name
+        return view(request)
+
     @csrf_exempt
     @wraps(view)
     def endpoint(request: HttpRequest) -> HttpResponse:
-        try:
-            check_browser_rules(request)
-            if in_bearer_mode(request):
-                actor.set_current(lambda: request_facts.nobody(request))  # not whom its cookie would name
-            response = view(request)
-        except BEFORE_CALLER_IS_KNOWN as error:
-            refusals.count(request, error.reason, credential=error.credential)
-            if error.reason == COOKIES_BLOCKED:
-                storage_access.notice(request)
-            response = problem(request, error)
-        except CodecError as error:
-            response = problem(request, error)
-        except (DatabaseError, VaultUnavailable, AuditUnavailable):
-            response = problem(request, Unavailable())
-        return seal(response)
+        return seal(answer(checked, request))
 
     return endpoint
+
+
+def page_endpoint(view: View) -> View:
+    """Make `view` answer a script of one of our own pages, with the protocol's errors. CSRF tokens are needed."""
+
+    @wraps(view)
+    def endpoint(request: HttpRequest) -> HttpResponse:
+        return seal(answer(view, request))
+
+    return endpoint
+
+
+def answer(view: View, request: HttpRequest) -> HttpResponse:
+    """Return what `view` answers, or the problem that it raises: the one error map."""
+    try:
+        return view(request)
+    except BEFORE_CALLER_IS_KNOWN as error:
+        refusals.count(request, error.reason, credential=error.credential)
+        if error.reason == COOKIES_BLOCKED:
+            storage_access.notice(request)
+        return problem(request, error)
+    except CodecError as error:
+        return problem(request, error)
+    except (DatabaseError, VaultUnavailable, AuditUnavailable):
+        return problem(request, Unavailable())
 
 
 def check_browser_rules(request: HttpRequest) -> None:
@@ -86,8 +106,19 @@ def check_browser_rules(request: HttpRequest) -> None:
         raise OriginRefused(reason="fetch_mode_refused")
 
 
+def read_body(request: HttpRequest) -> bytes:
+    """Return the body. Raises TooLarge, MalformedBody."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.CODEC_MAX_BODY_BYTES:
+        raise TooLarge(f"The body is larger than {settings.CODEC_MAX_BODY_BYTES} bytes.")
+    try:
+        return request.body
+    except UnreadablePostError as error:
+        raise MalformedBody("The body broke off.") from error
+
+
 def problem(request: HttpRequest, error: CodecError) -> HttpResponse:
     """Return the error as application/problem+json (RFC 9457)."""
+    request.META["codec.reason"] = error.code if isinstance(error, NotAllowed) else error.reason
     body = {
         "title": HTTPStatus(error.status).phrase,
         "status": int(error.status),

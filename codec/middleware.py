@@ -1,10 +1,10 @@
-"""Middleware of the door: refuse what intake found wrong, and say who acts."""
+"""Middleware of the door: refuse what intake found wrong, say who acts, and keep in mind what browsers sent."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from codec import refusals, request_facts
+from codec import observations, refusals, request_facts
 from codec.errors import BadTransport, BodyTooSlow, CodecError, Unavailable
 from codec.http import problem, seal
 from keys import actor
@@ -41,5 +41,17 @@ def audit_actor(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         finally:
             actor.set_current(None)
+
+    return middleware
+
+
+def observe_browsers(get_response: GetResponse) -> GetResponse:
+    """Keep what came to the codec endpoints, for the Connect page. Outside of CORS, which answers preflights itself."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if observations.is_of_interest(request):
+            observations.observe(request, response)
+        return response
 
     return middleware

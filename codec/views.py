@@ -1,7 +1,6 @@
 """The codec protocol over HTTP: read, authenticate, call the use case, write. Nothing else."""
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse
 from temporalio.api.common.v1 import Payload
 
 from codec import callers, request_facts, wire
@@ -10,8 +9,7 @@ from codec.codec_call import CodecCall, decide
 from codec.decoding import decode_payloads
 from codec.downloading import download_payloads
 from codec.encoding import encode_payloads
-from codec.errors import MalformedBody, TooLarge
-from codec.http import codec_endpoint
+from codec.http import codec_endpoint, read_body
 from codec.limits import wire_limits
 from codec.permission import Permission
 from keys import epoch
@@ -40,10 +38,10 @@ def _read_call(request: HttpRequest, *, encodes: bool = False, readable: bool = 
     bearer = callers.in_bearer_mode(request)
     namespace = wire.read_namespace(request.headers.get("X-Namespace"), request.path_info, has_authorization=bearer)
     number = epoch.read()
-    principal = callers.authenticate(request)
+    principal = request.META["codec.caller"] = callers.authenticate(request)
 
     def read() -> list[Payload]:
-        body = _read_body(request)
+        body = read_body(request)
         return wire.parse_payloads(body, limits=wire_limits(), refuse_unknown_fields=encodes)
 
     def permitted(namespace: Namespace, allowed: Allowed) -> None:
@@ -64,15 +62,6 @@ def _read_call(request: HttpRequest, *, encodes: bool = False, readable: bool = 
         read=read,
         permitted=permitted,
     )
-
-
-def _read_body(request: HttpRequest) -> bytes:
-    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.CODEC_MAX_BODY_BYTES:
-        raise TooLarge(f"The body is larger than {settings.CODEC_MAX_BODY_BYTES} bytes.")
-    try:
-        return request.body
-    except UnreadablePostError as error:
-        raise MalformedBody("The body broke off.") from error
 
 
 def _answer(body: bytes) -> HttpResponse:

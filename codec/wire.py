@@ -72,7 +72,7 @@ class _RequestParser:
     refuse_unknown_fields: bool
 
     def parse(self, body: bytes) -> list[Payload]:
-        request = self._fields(_parse_json(body, self.limits.max_separators), REQUEST_FIELDS, "The body")
+        request = self._fields(parse_json(body, self.limits.max_separators), REQUEST_FIELDS, "The body")
         items = _list(request.get("payloads"), "payloads")
         if len(items) > self.limits.max_payloads:
             raise TooLarge(f"The request has more than {self.limits.max_payloads} payloads.")
@@ -114,7 +114,8 @@ class _RequestParser:
         return fields
 
 
-def _parse_json(body: bytes, max_separators: int) -> object:
+def parse_json(body: bytes, max_separators: int) -> object:
+    """Return the JSON value. Raises TooLarge where it has more values than that, MalformedBody where it is none."""
     if not _is_modest(body, max_separators):
         raise TooLarge("The body has more JSON values than the payloads of a request need.")
     try:
@@ -216,7 +217,7 @@ def write_payloads(payloads: Iterable[Payload]) -> bytes:
 
     No payloads are `{}`, as Go answers.
     """
-    items = [_to_json(payload) for payload in payloads]
+    items = [to_json(payload) for payload in payloads]
     return orjson.dumps({"payloads": items} if items else {})
 
 
@@ -226,17 +227,19 @@ def write_readable(payloads: Iterable[Payload]) -> bytes:
     JSON data stands there byte for byte, so that large numbers survive. Other data, and what calls itself JSON and is
     not, stays base64. Source: docs.temporal.io/production-deployment/data-encryption, sample request/response.
     """
-    items = [_to_readable(payload) for payload in payloads]
+    items = [to_readable(payload) for payload in payloads]
     return orjson.dumps({"payloads": items}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _to_json(payload: Payload) -> dict[str, object]:
+def to_json(payload: Payload) -> dict[str, object]:
+    """Return the payload as it stands in answers."""
     entries = payload.metadata
     metadata = {name: _encode_base64(entries[name]) for name in entries}  # its items() is slow
     return _without_empty(metadata, _encode_base64(payload.data), payload)
 
 
-def _to_readable(payload: Payload) -> dict[str, object]:
+def to_readable(payload: Payload) -> dict[str, object]:
+    """Return the payload for people, to be written by orjson."""
     metadata = {name: _text(value) for name, value in payload.metadata.items()}
     return _without_empty(metadata, _readable_data(payload), payload)
 

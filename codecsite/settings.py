@@ -100,6 +100,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "codecsite.request_id.request_id",
+    "codec.middleware.observe_browsers",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "codec.middleware.refuse_bad_transport",
@@ -284,6 +285,6 @@ CODEC_MAX_NESTED_CODECS = envint("CODEC_MAX_NESTED_CODECS", 4, minimum=1)
 CODEC_REQUESTS_PER_MINUTE = envint("CODEC_REQUESTS_PER_MINUTE", 30000, minimum=1)
 CODEC_KEY_CACHE_SECONDS = envint("CODEC_KEY_CACHE_SECONDS", 300, minimum=1)
 CODEC_KEY_CACHE_SIZE = envint("CODEC_KEY_CACHE_SIZE", 1000, minimum=1)
-DATA_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = CODEC_MAX_BODY_BYTES  # a larger file would be dropped without a word
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]  # no body in a temporary file

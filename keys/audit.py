@@ -28,6 +28,7 @@ class AuditAction(StrEnum):
     """`subject:action`, for every act that is recorded."""
 
     PAYLOAD_DECODED = "payload:decoded"
+    PAYLOAD_READ = "payload:read"
     PAYLOAD_ENCODED = "payload:encoded"
     PAYLOAD_DOWNLOADED = "payload:downloaded"
     CHAIN_OPENED = "chain:opened"

@@ -18,7 +18,11 @@ from keys.models import AuditRecord, KeyUse, KeyVersion, UsageCursor
 LIMIT = 2**32  # encryptions under one AES-GCM key with random nonces (NIST SP 800-38D, 8.3)
 _SETTLED = timedelta(minutes=1)  # a record with a lower id may be committed later than one with a higher
 _BATCH = 5000
-_COUNTED = {AuditAction.PAYLOAD_DECODED: "decoded", AuditAction.PAYLOAD_ENCODED: "encoded"}
+_COUNTED = {
+    AuditAction.PAYLOAD_DECODED: "decoded",
+    AuditAction.PAYLOAD_READ: "decoded",
+    AuditAction.PAYLOAD_ENCODED: "encoded",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from django.test import Client
 from codec import rate_limit, refusals, storage_access, token_format
 from codec.grants import give_grant
 from codec.models import User
+from codec.observations import observations
 from codecsite.logs import JsonLines
 from keys import keyring
 from keys.actor import Actor, ActorKind
@@ -82,6 +83,7 @@ def quick_and_separate(settings: Any) -> Iterator[None]:
     keyring.cache.clear()
     refusals._counts.clear()
     storage_access._noticed.clear()
+    observations.clear()
     yield
     refusals._counts.clear()
 

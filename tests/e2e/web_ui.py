@@ -68,12 +68,13 @@ class WorkflowPage:
         self.page.get_by_test_id("event-summary-row").filter(has_text="Activity Task Failed").click()
         return self.page.get_by_test_id("event-summary-row-expanded")
 
-    def use_browser_setting(self, codec_url: str) -> None:
+    def use_browser_setting(self, codec_url: str, *, credentials: bool = True) -> None:
         """Enter the codec server in the UI's own dialog, which keeps it in this browser's localStorage."""
         self.page.get_by_role("button", name="Configure Codec Server").click()
         self.page.get_by_text("Use my browser setting and ignore Cluster-level setting").click()
         self.page.get_by_label("Codec Server browser endpoint").fill(codec_url)
-        self.page.get_by_text("Include cross-origin credentials").click()
+        if credentials:
+            self.page.get_by_text("Include cross-origin credentials").click()
 
     def apply_browser_setting(self) -> None:
         self.page.get_by_role("button", name="Apply").click()
