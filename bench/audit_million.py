@@ -31,6 +31,10 @@ class Measured:
     def median(self) -> float:
         return statistics.median(self.seconds)
 
+    def __str__(self) -> str:
+        times = f"{self.median * 1000:10,.0f} ms  (quickest {min(self.seconds) * 1000:8,.0f} ms)"
+        return f"{self.name:45} {times}  {len(self.queries):3} queries"
+
 
 @contextmanager
 def database(*, postgresql: bool) -> Iterator[None]:
@@ -178,9 +182,10 @@ def main() -> None:
     parser.add_argument("--plans", type=Path)
     options = parser.parse_args()
     with database(postgresql=options.postgresql):
-        measured = list(run(options))
-        for one in measured:
-            print(f"{one.name:45} {one.median * 1000:10.0f} ms  {len(one.queries):3} queries")
+        measured = []
+        for one in run(options):
+            measured.append(one)
+            print(one, flush=True)
         if options.output:
             figures = {one.name: [round(seconds, 4) for seconds in one.seconds] for one in measured}
             options.output.write_text(json.dumps(figures, indent=1) + "\n")

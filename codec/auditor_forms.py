@@ -21,7 +21,8 @@ class SearchForm(forms.Form):
         label="Paste payloads",
         required=False,
         widget=forms.Textarea(attrs={"rows": 7, "spellcheck": "false", "class": "mono"}),
-        help_text="JSON, as Temporal stores them: one payload, a list, or a whole history.",
+        help_text="JSON, as Temporal stores them: one payload, a list, or a whole history. Or the data of one alone, "
+        "as the Web UI shows it.",
     )
     file = forms.FileField(
         label="Or drop a file",

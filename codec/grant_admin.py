@@ -71,7 +71,9 @@ class SeveralForm(forms.Form):
     """A grant for each of several users and groups, on each of several namespaces."""
 
     users = forms.ModelMultipleChoiceField(
-        User.objects.filter(is_active=True), required=False, widget=forms.CheckboxSelectMultiple
+        User.objects.filter(is_active=True).order_by("username"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
     )
     groups = forms.ModelMultipleChoiceField(
         Group.objects.order_by("name"), required=False, widget=forms.CheckboxSelectMultiple
@@ -170,7 +172,7 @@ class GrantAdmin(ReadOnlyAdmin[Grant]):
         self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any
     ) -> ModelChoiceField[Any] | None:
         if db_field.name == "user":
-            kwargs["queryset"] = User.objects.filter(is_active=True)
+            kwargs["queryset"] = User.objects.filter(is_active=True).order_by("username")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:

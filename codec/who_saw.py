@@ -125,17 +125,22 @@ def _fingerprints(payload: Payload, decoder: Decoder, labels: "_Labels") -> tupl
 
 
 class _Labels:
-    """The namespaces that have, or had, a key of an id; and what the key is called there."""
+    """The namespaces that have, or had, a key of an id; and what the key is called there. Without an id, all keys."""
 
     def __init__(self, namespace: str | None) -> None:
         self._versions = KeyVersion.objects.filter(namespace__name=namespace) if namespace else KeyVersion.objects.all()
-        self._known: dict[bytes, list[tuple[str, str]]] = {}
+        self._known: dict[bytes | None, list[tuple[str, str]]] = {}
 
     def of(self, seal: Seal) -> list[tuple[str, str]]:
         if seal.wire_id not in self._known:
-            versions = self._versions.filter(key_id_digest=key_id_digest(seal.wire_id))
-            self._known[seal.wire_id] = list(versions.values_list("namespace__name", "key_id"))
+            self._known[seal.wire_id] = self._find(seal.wire_id)
         return self._known[seal.wire_id]
+
+    def _find(self, wire_id: bytes | None) -> list[tuple[str, str]]:
+        versions = self._versions
+        if wire_id is not None:
+            versions = versions.filter(key_id_digest=key_id_digest(wire_id))
+        return list(versions.values_list("namespace__name", "key_id"))
 
 
 class _NoKeys:

@@ -116,7 +116,7 @@ class _RequestParser:
 
 def parse_json(body: bytes, max_separators: int) -> object:
     """Return the JSON value. Raises TooLarge where it has more values than that, MalformedBody where it is none."""
-    if not _is_modest(body, max_separators):
+    if not is_modest(body, max_separators):
         raise TooLarge("The body has more JSON values than the payloads of a request need.")
     try:
         return orjson.loads(body)
@@ -124,7 +124,7 @@ def parse_json(body: bytes, max_separators: int) -> object:
         raise MalformedBody(f"The body is not JSON in UTF-8: line {error.lineno}, column {error.colno}.") from error
 
 
-def _is_modest(json: bytes, max_separators: int) -> bool:
+def is_modest(json: bytes, max_separators: int) -> bool:
     """Whether the JSON has so few values that parsing it cannot take many times its size in memory.
 
     32 MiB of brackets would become 1.5 GiB of lists. Base64 has none of these characters, so payloads are free.
@@ -267,7 +267,7 @@ def _readable_data(payload: Payload) -> object:
 
 
 def _is_json(data: bytes) -> bool:
-    if not _is_modest(data, MAX_READABLE_SEPARATORS):
+    if not is_modest(data, MAX_READABLE_SEPARATORS):
         return False
     try:
         orjson.loads(data)

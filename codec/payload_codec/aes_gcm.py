@@ -42,9 +42,9 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What an encrypted payload shows to anybody: the id of its key, and the nonce and tag of its ciphertext."""
+    """What an encrypted payload shows to anybody: the id of its key, if any, and its ciphertext's nonce and tag."""
 
-    wire_id: bytes
+    wire_id: bytes | None
     nonce: bytes
     tag: bytes
 
@@ -89,10 +89,10 @@ def decrypt(payload: Payload, keys: KeySource) -> tuple[bytes, Opening]:
 
 
 def seal_of(payload: Payload) -> Seal:
-    """Return the seal of a payload in this format, which stays closed. Raises NotDecodable if it cannot have one."""
+    """Return the seal of a payload in this format, which stays closed. Raises NotDecodable if it is too short."""
     if len(payload.data) < NONCE_BYTES + TAG_BYTES:
         raise NotDecodable("shorter than a nonce and a tag")
-    return Seal(_wire_id(payload), payload.data[:NONCE_BYTES], payload.data[-TAG_BYTES:])
+    return Seal(payload.metadata.get(KEY_ID), payload.data[:NONCE_BYTES], payload.data[-TAG_BYTES:])
 
 
 def _wire_id(payload: Payload) -> bytes:

@@ -53,8 +53,8 @@ class Viewing(models.Model):
         indexes = [
             models.Index(F("status"), F("started_at"), F("id"), name="viewing_by_status"),
             models.Index(F("started_at"), F("id"), name="viewing_by_start"),
-            models.Index(F("namespace"), F("started_at"), name="viewing_by_namespace"),
-            models.Index(F("actor_name"), F("started_at"), name="viewing_by_name"),
+            models.Index(F("namespace"), F("started_at"), F("status"), name="viewing_by_namespace"),
+            models.Index(F("actor_name"), F("started_at"), F("status"), name="viewing_by_name"),
             models.Index(F("actor_id"), F("started_at"), name="viewing_by_actor"),
             models.Index(
                 F("actor_id"), F("started_at"), condition=models.Q(is_marked=False), name="viewing_without_marks"

@@ -3,6 +3,7 @@
 Each begins by recording that somebody looks, and brings the viewings up to the audit.
 """
 
+from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
@@ -55,10 +56,11 @@ def list_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     form = SelectionForm(request.GET)
     form.is_valid()
     found, days = form.viewings(), form.days()
-    leaf = Paginator(_of_status(found, form.status_wanted), LEAF).get_page(request.GET.get("page"))
+    numbers = _numbers(found)
+    leaf = _leaf(request, _of_status(found, form.status_wanted), numbers[form.status_wanted])
     page = {
         "form": form,
-        "tabs": _tabs(request, found, form.status_wanted),
+        "tabs": _tabs(request, numbers, form.status_wanted),
         "leaf": leaf,
         "lines": _lines(leaf),
         "activity": activity(in_period(found, *days), *days),
@@ -108,14 +110,24 @@ def _lines(leaf: Leaf[Viewing]) -> list[Line]:
     return [Line.of(viewing, own=own, now=now) for viewing in leaf]
 
 
-def _tabs(request: HttpRequest, found: QuerySet[Viewing], wanted: str) -> list[dict[str, Any]]:
-    """Return the statuses with the number of viewings that the other filters find for each."""
-    numbers = dict(found.order_by().values_list("status").annotate(Count("pk")))
-    numbers[EVERY] = sum(numbers.values())
+def _numbers(found: QuerySet[Viewing]) -> Counter[str]:
+    """Return how many viewings of each status the other filters find."""
+    numbers = Counter(dict(found.order_by().values_list("status").annotate(Count("pk"))))
+    return numbers + Counter({EVERY: numbers.total()})
+
+
+def _leaf(request: HttpRequest, found: QuerySet[Viewing], number: int) -> Leaf[Viewing]:
+    paginator = Paginator(found, LEAF)
+    paginator.count = number  # known already: counting once more is what takes longest
+    return paginator.get_page(request.GET.get("page"))
+
+
+def _tabs(request: HttpRequest, numbers: Counter[str], wanted: str) -> list[dict[str, Any]]:
+    """Return the statuses, each with its number and where it leads."""
     return [
         {
             "label": label,
-            "number": numbers.get(status, 0),
+            "number": numbers[status],
             "is_current": status == wanted,
             "query": _query(request, status=status),
         }

@@ -18,6 +18,7 @@ from keys.review.models import Review, Viewing, ViewingMark
 _COUNTERS = ("keys", "addresses", "reasons", "not_enabled")
 _NUMBERS = ("requests", "read", "written", "bytes", "denied", "failed", "break_glass")
 _COUNTED = ("first_event_id", "actor_name", "started_at", "ended_at", *_NUMBERS, *_COUNTERS)
+_REVIEWS = frozenset(Review.Verdict.values)
 _CHANGING = (*_COUNTED, "status", "review", "reviewed_at", "is_marked")
 
 
@@ -63,7 +64,7 @@ def _take(heads: dict[str, int]) -> None:
     """Take in the next records of these chains."""
     positions.lock()
     records = positions.read_on(heads)
-    reviews.copy([record for record in records if record.action in Review.Verdict.values])
+    reviews.copy([record for record in records if record.action in _REVIEWS])
     _count([record for record in records if record.action.startswith("payload:")])
 
 

@@ -202,7 +202,7 @@ class TestOtherNamespace:
     [
         ({}, Kind.SOUGHT),
         ({"metadata": {"encoding": "YmluYXJ5L2VuY3J5cHRlZA==", "encryption-key-id": "eA=="}}, Kind.UNKNOWN_KEY),
-        ({"metadata": {"encoding": "YmluYXJ5L2VuY3J5cHRlZA=="}}, Kind.DAMAGED),
+        ({"metadata": {"encoding": "YmluYXJ5L2VuY3J5cHRlZA=="}}, Kind.SOUGHT),
         ({"data": "QUFB"}, Kind.DAMAGED),
         ({"metadata": {"encoding": "YmluYXJ5L3psaWI="}}, Kind.DAMAGED),
         (PLAIN, Kind.NOT_ENCRYPTED),
@@ -272,6 +272,37 @@ def test_command_answers_in_json(history):
 def test_command_takes_a_payload_or_a_list(browser, encoded, wrap):
     decode(browser, encoded)
     assert "alice (user)" in manage("who_saw", stdin=json.dumps(wrap(encoded)).encode())
+
+
+@pytest.mark.parametrize("quoted", ["{}", '"{}"', ' "{}"\n'])
+def test_command_takes_the_data_alone_as_the_web_ui_shows_it(browser, encoded, quoted):
+    decode(browser, encoded)
+    assert "alice (user)" in manage("who_saw", stdin=quoted.format(encoded["data"]).encode())
+
+
+def test_data_alone_may_be_broken_into_lines(browser, encoded):
+    decode(browser, encoded)
+    lines = "\n".join([encoded["data"][:30], encoded["data"][30:]])
+    assert "alice (user)" in manage("who_saw", stdin=lines.encode())
+
+
+def test_data_alone_is_searched_for_under_every_key(browser, payments, encoded):
+    rotation.rotate_key(payments, actor=OPERATOR, reason="tests")
+    newer = browser.call("/encode", {"payloads": [PLAIN]}).json()["payloads"][0]
+    decode(browser, newer)
+    assert "alice (user)" in manage("who_saw", stdin=newer["data"].encode())
+    assert "Nobody" in manage("who_saw", stdin=encoded["data"].encode())
+
+
+def test_deeply_nested_document_is_searched_through(browser, encoded):
+    decode(browser, encoded)
+    nested = "[" * 900 + json.dumps(encoded) + "]" * 900
+    assert "alice (user)" in manage("who_saw", stdin=nested.encode())
+
+
+def test_more_values_than_a_history_has_are_refused(db):
+    with pytest.raises(CommandError, match="more values"):
+        manage("who_saw", stdin=b"[" + b"1," * 2_000_001 + b"1]")
 
 
 def test_command_says_that_nobody_was_shown_it(browser, encoded):

@@ -1,7 +1,10 @@
 """The real server under the role of deploy/postgresql-roles.sql: it works, and cannot touch what it has recorded."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
@@ -134,11 +137,24 @@ def test_only_the_owner_migrates(server):
         server.manage("migrate", "keys", "0001")
 
 
-def test_only_the_owner_retires(server, owner, alice, tmp_path):
+def write_old_records(server: OnPostgreSQL) -> None:
+    command = [sys.executable, "-m", "tests.old_audit", "write", "100"]
+    subprocess.run(command, cwd=ROOT, env=server.environment(), check=True, capture_output=True)
+
+
+def test_only_the_owner_retires_while_the_server_serves(server, owner, alice, tmp_path):
+    write_old_records(server)
     with pytest.raises(StartError, match="Only the role that owns"):
         server.manage("retire_audit", f"--output={tmp_path / 'no'}")
     assert not (tmp_path / "no").exists()
-    assert owner.manage("retire_audit", f"--output={tmp_path / 'yes'}").startswith("There are no records")
+    payload = alice.encode()
+    with ThreadPoolExecutor(1) as pool:
+        retirement = pool.submit(owner.manage, "retire_audit", f"--output={tmp_path / 'yes'}")
+        while not retirement.done():
+            assert alice.decodes(payload)
+    assert retirement.result().startswith("Wrote 100 records of 2 chains")
+    assert alice.decodes(payload)
+    assert server.manage("verify_audit") == "OK\n"
 
 
 def test_deployment_check_tells_the_roles_apart(server, owner):
