@@ -34,7 +34,8 @@ from codec.request_facts import address_in
 from keys import audit
 from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction
-from keys.errors import KeysError
+from keys.epoch import PolicyMoved
+from keys.errors import AuditUnavailable, KeysError
 from keys.group_commit import codec_requests
 
 Scope = MutableMapping[str, Any]
@@ -132,7 +133,10 @@ class Front:
         line.fingerprints = entry.fingerprints
         try:
             await codec_requests.write_from_loop(line, permission.epoch)
-        except KeysError:
+        except AuditUnavailable:
+            scope["codec.refusal"] = "audit_unavailable"  # Django answers that at once
+            return None
+        except PolicyMoved:
             return None
         observe_again(remembered.facts, actor)
         return answer, request_id.encode()

@@ -15,6 +15,7 @@ TRANSPORT_ERRORS: dict[str, type[CodecError]] = {
     "bad_headers": BadTransport,
     "body_too_slow": BodyTooSlow,
     "busy": Unavailable,
+    "audit_unavailable": Unavailable,
 }
 
 
