@@ -104,11 +104,15 @@ class GroupCommit:
             self.start()
 
     def _write_batches(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            while len(batch) < _MAX_BATCH and not self._queue.empty():
-                batch.append(self._queue.get())
-            self._commit(batch)
+        try:
+            while True:
+                batch = [self._queue.get()]
+                while len(batch) < _MAX_BATCH and not self._queue.empty():
+                    batch.append(self._queue.get())
+                self._commit(batch)
+                connection.close_if_unusable_or_obsolete()
+        finally:
+            connection.close()
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
@@ -120,7 +124,6 @@ class GroupCommit:
         except (DatabaseError, ChainForked, VaultUnavailable) as error:
             logger.error("%d audit records could not be committed: %s", len(batch), type(error).__name__)
             self._chain_name = f"codec-{uuid.uuid4()}"  # whatever became of the old one, nobody writes to it again
-            connection.close_if_unusable_or_obsolete()
         else:
             stream.put([item.line for item in current])
             for item in batch:

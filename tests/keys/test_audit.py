@@ -62,7 +62,7 @@ def test_record_for_people_is_one_line(record):
 
 @pytest.mark.parametrize("action", AuditAction)
 def test_action_is_subject_and_act(action):
-    assert re.fullmatch(r"[a-z]+:[a-z-]{1,30}", action)
+    assert re.fullmatch(r"[a-z-]+:[a-z-]{1,30}", action)
 
 
 # Text from outside ----------------------------------------------------------------------------------------------------

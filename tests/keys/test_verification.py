@@ -163,7 +163,7 @@ ROUNDABOUT = {
         "SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE keys_auditrecord CASCADE",
         "SET LOCAL session_replication_role = replica; DELETE FROM keys_auditrecord",
         f"INSERT INTO keys_auditrecord ({COLUMNS}) SELECT {COLUMNS} FROM keys_auditrecord "
-        "ON CONFLICT (event_id) DO UPDATE SET reason = 'x'",
+        "ON CONFLICT (chain_id, sequence) DO UPDATE SET reason = 'x'",
     ],
 }
 
