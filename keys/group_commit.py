@@ -62,13 +62,19 @@ class GroupCommit:
 
     def __init__(self) -> None:
         self._chain_name = f"codec-{uuid.uuid4()}"
-        self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """From now on, one thread writes for all."""
         self._thread = threading.Thread(target=self._write_batches, name="audit writer", daemon=True)
         self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, once what waits is written, and its connection."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
 
     def write(self, line: AuditLine, epoch_number: int | None) -> None:
         """Return once the record is committed. Raises PolicyMoved, AuditUnavailable; then it is not written.
@@ -105,14 +111,20 @@ class GroupCommit:
 
     def _write_batches(self) -> None:
         try:
-            while True:
-                batch = [self._queue.get()]
-                while len(batch) < _MAX_BATCH and not self._queue.empty():
-                    batch.append(self._queue.get())
-                self._commit(batch)
+            while (first := self._queue.get()) is not None:
+                self._commit(self._gather(first))
                 connection.close_if_unusable_or_obsolete()
         finally:
             connection.close()
+
+    def _gather(self, first: _Waiting) -> list[_Waiting]:
+        batch = [first]
+        while len(batch) < _MAX_BATCH and not self._queue.empty():
+            if (item := self._queue.get()) is None:
+                self._queue.put(None)  # the end comes after this batch
+                break
+            batch.append(item)
+        return batch
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:

@@ -90,6 +90,7 @@ def test_many_threads_write_one_unbroken_chain(transactional_db):
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
+    writer.stop()
     assert len(set(written())) == 80
     assert not [result for result in verify() if isinstance(result, Finding)]
 
@@ -111,4 +112,5 @@ def test_thread_that_died_of_an_error_is_replaced(transactional_db, monkeypatch)
     monkeypatch.setattr(audit_chain, "append", append)
     writer._thread.join()
     writer.write(line(), None)
+    writer.stop()
     assert written() == ["payments"]
