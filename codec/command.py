@@ -90,7 +90,7 @@ def describe(token: ApiToken) -> dict[str, Any]:
         "id": token.label,
         "user": token.user.username,
         "name": token.name,
-        "namespaces": None if token.every_namespace else sorted(space.name for space in token.namespaces.all()),
+        "namespaces": token.namespace_names,
         "decode": token.decode,
         "encode": token.encode,
         "state": token.state,

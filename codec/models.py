@@ -188,11 +188,15 @@ class ApiToken(models.Model):
         return verbs_of(self)
 
     @property
+    def namespace_names(self) -> list[str] | None:
+        """Where it is good for something; None: everywhere."""
+        return None if self.every_namespace else sorted(namespace.name for namespace in self.namespaces.all())
+
+    @property
     def reach(self) -> str:
-        """Where it is good for something, e.g. "payments, refunds"."""
-        if self.every_namespace:
-            return "every namespace"
-        return ", ".join(sorted(namespace.name for namespace in self.namespaces.all())) or "no namespace"
+        """The same for people, e.g. "payments, refunds"."""
+        names = self.namespace_names
+        return "every namespace" if names is None else ", ".join(names) or "no namespace"
 
     @property
     def state(self) -> str:

@@ -126,7 +126,7 @@ def _record(action: AuditAction, token: ApiToken, *, actor: Actor, reason: str) 
         "user": token.user.username,
         "user_id": token.user_id,
         "verbs": token.verbs,
-        "namespaces": None if token.every_namespace else sorted(space.name for space in token.namespaces.all()),
+        "namespaces": token.namespace_names,
         "expires_at": token.expires_at.isoformat(timespec="seconds"),
     }
     audit.record(action, actor=actor, details=about | ({"reason": reason} if reason else {}))
