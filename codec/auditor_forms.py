@@ -5,17 +5,17 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from temporalio.api.common.v1 import Payload
 
-from codec.pasted import NothingPasted, payloads_in
+from codec.pasted import NothingPasted, Pasted, read_pasted
 from keys.audit_export import Selection
 from keys.audit_formats import Format
+from keys.models import Namespace
 
 _USUAL_DAYS = 30
 
 
 class SearchForm(forms.Form):
-    """Payloads, pasted or in a file. When it is valid, `payloads` has them."""
+    """Payloads, pasted or in a file. When it is valid, `found` has them."""
 
     pasted = forms.CharField(
         label="Paste payloads",
@@ -36,7 +36,14 @@ class SearchForm(forms.Form):
         widget=forms.TextInput(attrs={"list": "namespaces", "placeholder": "any", "autocomplete": "off"}),
     )
 
-    payloads: list[Payload]
+    found: Pasted
+
+    def clean_namespace(self) -> str:
+        """Refuse a name with a slip in it: nobody would be found, and that would look like an answer."""
+        name: str = self.cleaned_data["namespace"]
+        if name and not Namespace.objects.filter(name=name).exists():
+            raise forms.ValidationError(f"There is no namespace {name}.")
+        return name
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -46,7 +53,7 @@ class SearchForm(forms.Form):
         if not text.strip():
             raise forms.ValidationError("Paste a payload, or choose a file.")
         try:
-            self.payloads = payloads_in(text)
+            self.found = read_pasted(text)
         except NothingPasted as error:
             raise forms.ValidationError(str(error)) from error
         return data

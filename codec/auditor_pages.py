@@ -21,6 +21,7 @@ from keys.review.lookup import viewing_of
 
 PATIENCE = 3.0  # seconds that a page spends on catching up with the audit
 ROWS = 200
+PLACES = 3
 
 Page = Callable[[HttpRequest, dict[str, Any]], HttpResponseBase]
 
@@ -48,26 +49,34 @@ def search_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBa
     form = SearchForm(request.POST or None, request.FILES or None)
     page: dict[str, Any] = {"form": form, "title": "Who has seen this?"}
     if request.method == "POST" and form.is_valid():
-        answer = who_saw(form.payloads, namespace=form.cleaned_data["namespace"] or None, actor=current())
-        page |= _told(answer) | {"form": SearchForm(initial={"namespace": form.cleaned_data["namespace"]})}
+        found, namespace = form.found, form.cleaned_data["namespace"]
+        answer = who_saw(found.payloads, namespace=namespace or None, actor=current())
+        page |= _told(answer, found.places)
+        page |= {"searched_in": namespace, "form": SearchForm(initial={"namespace": namespace})}
     return TemplateResponse(request, "admin/keys/auditrecord/who_saw.html", context | page)
 
 
-def _told(answer: Answer) -> dict[str, Any]:
+def _told(answer: Answer, places: list[str]) -> dict[str, Any]:
     viewings.refresh(seconds=PATIENCE)
     return {
         "answer": answer,
         "shown": len(set().union(*(person.payloads for person in answer.people))),
         "counts": {kind.name.lower(): answer.kinds.count(kind) for kind in Kind},
-        "rows": [_row(sighting) for sighting in answer.sightings[:ROWS]],
+        "rows": [_row(sighting, places) for sighting in answer.sightings[:ROWS]],
         "left_out": max(0, answer.requests - ROWS),
         "has_retired": AuditChain.objects.filter(floor_sequence__gt=0).exists(),
         "oldest": AuditRecord.objects.order_by("at").values_list("at", flat=True).first(),
     }
 
 
-def _row(sighting: Sighting) -> dict[str, Any]:
-    return {"sighting": sighting, "record": sighting.record, "viewing": viewing_of(sighting.record)}
+def _row(sighting: Sighting, places: list[str]) -> dict[str, Any]:
+    return {
+        "record": sighting.record,
+        "was_shown": sighting.was_shown,
+        "viewing": viewing_of(sighting.record),
+        "places": [places[number - 1] for number in sighting.payloads[:PLACES]],
+        "more_places": max(0, len(sighting.payloads) - PLACES),
+    }
 
 
 def export_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBase:

@@ -45,6 +45,13 @@ class Document:
         """Return the document as it is now, indented."""
         return orjson.dumps(self._root[0], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
+    def titles(self) -> list[str]:
+        """Return, for each payload, the title of the part that it stands in; its number where parts do not hold all."""
+        if sum(self._counts) != len(self.payloads):
+            return [f"Payload {number}" for number in range(1, len(self.payloads) + 1)]
+        numbered = enumerate(zip(self._parts, self._counts, strict=True), start=1)
+        return [_title(part, number) for number, (part, count) in numbered for _ in range(count)]
+
     def items(self) -> list[Item]:
         """Return its events, or its elements, or all of it as one."""
         numbered = enumerate(zip(self._parts, self._counts, strict=True), start=1)

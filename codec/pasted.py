@@ -4,14 +4,14 @@ The Web UI shows the data of an encrypted payload alone, in quotes; pasted, that
 """
 
 import binascii
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import orjson
 import pybase64
 from temporalio.api.common.v1 import Payload
 
 from codec import wire
+from codec.documents import Document
 from codec.errors import MalformedBody, TooLarge
 from codec.payload_codec import aes_gcm
 from codec.wire import WireLimits
@@ -24,13 +24,28 @@ class NothingPasted(Exception):
     """There is no payload in it. The message says why, in a sentence."""
 
 
-def payloads_in(text: bytes) -> list[Payload]:
-    """Return every payload in `text`, in order. Raises NothingPasted."""
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """Payloads, and where each stood: the title of its event, or of its part of the document."""
+
+    payloads: list[Payload]
+    places: list[str]
+
+
+def read_pasted(text: bytes) -> Pasted:
+    """Return what stands in `text`, in order. Raises NothingPasted."""
     bare = _bare_data(text)
-    payloads = [Payload(metadata={"encoding": aes_gcm.ENCODING}, data=bare)] if bare else _parsed(text)
+    if bare:
+        return Pasted([Payload(metadata={"encoding": aes_gcm.ENCODING}, data=bare)], ["Part 1"])
+    try:
+        document = Document(wire.parse_json(text, _MOST_VALUES))
+        body = orjson.dumps({"payloads": document.payloads})
+        payloads = wire.parse_payloads(body, limits=_LIMITS, refuse_unknown_fields=False)
+    except (MalformedBody, TooLarge) as error:
+        raise NothingPasted(error.detail.replace("The body", "This")) from error
     if not payloads:
-        raise NothingPasted("There is no payload in it: nothing with metadata that names an encoding.")
-    return payloads
+        raise NothingPasted("There is no payload in it: nothing with metadata and data.")
+    return Pasted(payloads, document.titles())
 
 
 def _bare_data(text: bytes) -> bytes | None:
@@ -41,30 +56,3 @@ def _bare_data(text: bytes) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return data if len(data) >= aes_gcm.NONCE_BYTES + aes_gcm.TAG_BYTES else None
-
-
-def _parsed(text: bytes) -> list[Payload]:
-    if not wire.is_modest(text, _MOST_VALUES):
-        raise NothingPasted("This has more values than a history can have.")
-    try:
-        found = list(_found(orjson.loads(text)))
-        return wire.parse_payloads(orjson.dumps({"payloads": found}), limits=_LIMITS, refuse_unknown_fields=False)
-    except orjson.JSONDecodeError as error:
-        raise NothingPasted(f"This is not JSON: line {error.lineno}, column {error.colno}.") from error
-    except (MalformedBody, TooLarge) as error:
-        raise NothingPasted(error.detail) from error
-
-
-def _found(document: Any) -> Iterator[dict[str, Any]]:
-    """Yield whatever looks like a payload, in order: an object whose metadata names an encoding."""
-    waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            metadata = value.get("metadata")
-            if isinstance(metadata, dict) and isinstance(metadata.get("encoding"), str):
-                yield value
-                continue
-            value = list(value.values())
-        if isinstance(value, list):
-            waiting += reversed(value)

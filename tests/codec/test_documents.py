@@ -87,3 +87,16 @@ def test_items_of_a_list_are_its_elements():
 @pytest.mark.parametrize("value", [PAYLOAD, {"payloads": [PAYLOAD]}, {"events": []}, [], "text"])
 def test_anything_else_is_one_item(value):
     assert len(Document(value).items()) == 1
+
+
+def test_payloads_are_named_after_their_events():
+    started = {"eventId": "1", "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED", "input": [PAYLOAD, PAYLOAD]}
+    assert Document({"events": [{}, started]}).titles() == ["1 Workflow execution started"] * 2
+
+
+def test_payloads_beside_the_events_are_numbered():
+    assert Document({"events": [PAYLOAD], "result": PAYLOAD}).titles() == ["Payload 1", "Payload 2"]
+
+
+def test_single_payload_has_a_name():
+    assert Document(PAYLOAD).titles() == ["Part 1"]

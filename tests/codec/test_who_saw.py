@@ -244,7 +244,11 @@ def history(browser, encoded) -> str:
     """An exported history with a payload that alice decoded, and one that nobody did."""
     other = browser.call("/encode", {"payloads": [PLAIN]}).json()["payloads"][0]
     decode(browser, encoded)
-    started = {"eventId": "1", "workflowExecutionStartedEventAttributes": {"input": {"payloads": [encoded]}}}
+    started = {
+        "eventId": "1",
+        "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED",
+        "workflowExecutionStartedEventAttributes": {"input": {"payloads": [encoded]}},
+    }
     completed = {"eventId": "2", "workflowExecutionCompletedEventAttributes": {"result": {"payloads": [other]}}}
     return json.dumps({"events": [started, completed]})
 
@@ -254,6 +258,7 @@ def test_command_tells_of_a_history_in_a_file(history, tmp_path):
     printed = manage("who_saw", str(tmp_path / "history.json"))
     assert "2 payload(s): 2 searched for." in printed
     assert "alice (user) was shown 1 of 2, in 1 request(s)" in printed
+    assert "1 Workflow execution started" in printed
 
 
 def test_command_reads_standard_input(history):
@@ -263,7 +268,10 @@ def test_command_reads_standard_input(history):
 
 def test_command_answers_in_json(history):
     told = json.loads(manage("who_saw", "--json", "--namespace", "payments", stdin=history.encode()))
-    assert told["payloads"] == ["sought", "sought"]
+    assert told["payloads"] == [
+        {"place": "1 Workflow execution started", "kind": "sought"},
+        {"place": "Part 2", "kind": "sought"},
+    ]
     assert [(person["name"], person["payloads"]) for person in told["people"]] == [("alice", [1])]
     assert told["latest"][0]["address"] == "127.0.0.1"
 
@@ -301,7 +309,7 @@ def test_deeply_nested_document_is_searched_through(browser, encoded):
 
 
 def test_more_values_than_a_history_has_are_refused(db):
-    with pytest.raises(CommandError, match="more values"):
+    with pytest.raises(CommandError, match="This has more JSON values"):
         manage("who_saw", stdin=b"[" + b"1," * 2_000_001 + b"1]")
 
 
@@ -345,8 +353,16 @@ def test_page_links_to_the_viewing(bobs_browser, browser, encoded):
 
 def test_page_narrows_down_to_a_namespace(bobs_browser, browser, encoded):
     decode(browser, encoded)
+    rotation.create_namespace("other", actor=OPERATOR)
     page = bobs_browser.post(PAGE, {"pasted": json.dumps(encoded), "namespace": "other"}).content.decode()
-    assert "Nobody has seen it through this server" in page
+    assert "Nobody has seen it through this server, in other" in page
+
+
+def test_page_refuses_a_namespace_with_a_slip_in_it(bobs_browser, browser, encoded):
+    decode(browser, encoded)
+    page = bobs_browser.post(PAGE, {"pasted": json.dumps(encoded), "namespace": "paymetns"}).content.decode()
+    assert "There is no namespace paymetns." in page
+    assert not AuditRecord.objects.filter(action="audit:searched").exists()
 
 
 @pytest.mark.parametrize("pasted", ["", "   ", "{", "[]", '"text"', '{"payloads": [{"metadata": {"encoding": "!"}}]}'])

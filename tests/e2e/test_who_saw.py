@@ -61,7 +61,7 @@ def read_by_alice(browser: Browser, codec: Installation, ui: str, exported: Path
     """The history after alice has opened the workflow in the Web UI. Before, nobody had seen it."""
     before = told(codec, exported)
     assert before["people"] == []
-    assert before["payloads"].count("sought") > 3
+    assert [payload["kind"] for payload in before["payloads"]].count("sought") > 3
     with browser.new_context(viewport=VIEWPORT) as context:
         page = context.new_page()
         sign_in(page, codec, alice)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from codec.pasted import NothingPasted, payloads_in
+from codec.pasted import NothingPasted, read_pasted
 from codec.who_saw import Answer, Kind, Person, Sighting, who_saw
 from keys.actor import operator
 from keys.command import VaultCommand
@@ -28,13 +28,15 @@ class Command(VaultCommand):
         text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         if namespace:
             find_namespace(namespace)
-        answer = who_saw(payloads_in(text), namespace=namespace, actor=operator())
-        self.stdout.write(json.dumps(_plain(answer)) if options["json"] else _text(answer))
+        found = read_pasted(text)
+        answer = who_saw(found.payloads, namespace=namespace, actor=operator())
+        self.stdout.write(json.dumps(_plain(answer, found.places)) if options["json"] else _text(answer, found.places))
 
 
-def _plain(answer: Answer) -> dict[str, Any]:
+def _plain(answer: Answer, places: list[str]) -> dict[str, Any]:
+    kinds = zip(places, answer.kinds, strict=True)
     return {
-        "payloads": [kind.value for kind in answer.kinds],
+        "payloads": [{"place": place, "kind": kind.value} for place, kind in kinds],
         "people": [_plain_person(person) for person in answer.people],
         "requests": answer.requests,
         "latest": [_plain_sighting(sighting) for sighting in answer.sightings],
@@ -67,7 +69,7 @@ def _plain_sighting(sighting: Sighting) -> dict[str, Any]:
     }
 
 
-def _text(answer: Answer) -> str:
+def _text(answer: Answer, places: list[str]) -> str:
     lines = [f"{len(answer.kinds)} payload(s): {', '.join(_counts(answer))}."]
     if not answer.people:
         lines.append("Nobody has been shown any of them by this server.")
@@ -76,7 +78,7 @@ def _text(answer: Answer) -> str:
             f"{person.name} ({person.kind}) was shown {len(person.payloads)} of {answer.sought}, in "
             f"{person.requests} request(s), {person.first:%Y-%m-%d %H:%M} to {person.last:%Y-%m-%d %H:%M} UTC"
         )
-    return "\n".join([*lines, *map(_line, answer.sightings)])
+    return "\n".join([*lines, *(_line(sighting, places) for sighting in answer.sightings)])
 
 
 def _counts(answer: Answer) -> list[str]:
@@ -89,10 +91,11 @@ def _counts(answer: Answer) -> list[str]:
     return [f"{answer.kinds.count(kind)} {words}" for kind, words in says.items() if kind in answer.kinds]
 
 
-def _line(sighting: Sighting) -> str:
+def _line(sighting: Sighting, places: list[str]) -> str:
     record = sighting.record
+    which = ", ".join(places[number - 1] for number in sighting.payloads)
     shown = "" if sighting.was_shown else "  (failed: nothing was shown)"
     return (
         f"  {record.at:%Y-%m-%d %H:%M:%S}  {record.actor_name}  {record.namespace}  {record.address}  "
-        f"{record.credential}  payload {', '.join(map(str, sighting.payloads))}{shown}"
+        f"{record.credential}  {which}{shown}"
     )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 
-from codec.payload_codec.chain import Decoder, Encoder, Limits, check_steps
+from codec.payload_codec.chain import Decoder, Encoder, Limits, Seal, check_steps
 from codec.payload_codec.errors import LimitExceeded, NotDecodable, NotOurs, PayloadCodecError, UnknownKey
 from tests.codec.payload_codec.fixed_keys import HI, KEY, KEYS, FixedKeys, compressed, encrypted
 
@@ -166,6 +166,56 @@ def test_failed_decode_leaves_no_opening():
     with pytest.raises(NotDecodable):
         decoder.decode(encrypted(HI.SerializeToString(), key=bytes(32)))
     assert decoder.openings == []
+
+
+# Seals
+
+
+def test_seal_shows_key_id_nonce_and_tag_of_the_outermost_encryption():
+    inner = encrypted(HI.SerializeToString(), wire_id=b"inner")
+    payload = encrypted(inner.SerializeToString(), wire_id=b"outer", nonce=b"n" * 12)
+    assert Decoder(KEYS).outer_seal(payload) == Seal(b"outer", b"n" * 12, payload.data[-16:])
+
+
+def test_seal_is_found_inside_of_compression():
+    payload = encrypted(HI.SerializeToString())
+    assert Decoder(KEYS).outer_seal(zlibbed(payload, 2)).tag == payload.data[-16:]
+
+
+def test_seal_is_that_of_the_opening():
+    decoder, payload = Decoder(KEYS), encrypted(HI.SerializeToString())
+    decoder.decode(payload)
+    seal, opening = decoder.outer_seal(payload), decoder.openings[0]
+    assert (seal.nonce, seal.tag) == (opening.nonce, opening.tag)
+
+
+def test_looking_at_a_seal_opens_nothing():
+    decoder = Decoder(FixedKeys({}))
+    assert decoder.outer_seal(encrypted(b"no payload at all"))
+    assert decoder.openings == []
+
+
+@pytest.mark.parametrize(
+    "payload", [HI, zlibbed(HI), Payload(metadata={"encoding": b"binary/encrypted", "encryption-dek": b"x"})]
+)
+def test_payload_that_nothing_of_ours_encrypts_has_no_seal(payload):
+    assert Decoder(KEYS).outer_seal(payload) is None
+
+
+def test_payload_without_key_id_has_a_seal_that_names_none():
+    payload = encrypted(HI.SerializeToString())
+    del payload.metadata["encryption-key-id"]
+    assert Decoder(KEYS).outer_seal(payload).wire_id is None
+
+
+def test_payload_too_short_to_be_encrypted_has_no_seal():
+    with pytest.raises(NotDecodable):
+        Decoder(KEYS).outer_seal(Payload(metadata={"encoding": b"binary/encrypted"}, data=b"x" * 27))
+
+
+def test_seal_beyond_the_limit_of_nesting_is_not_looked_for():
+    with pytest.raises(LimitExceeded):
+        Decoder(KEYS, Limits(max_nested=2)).outer_seal(zlibbed(HI, 3))
 
 
 # Encoding
