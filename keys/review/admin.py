@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
 from keys.admin_pages import ReadOnlyAdmin
-from keys.review import pages
+from keys.review import pages, report_pages
 from keys.review.models import Viewing
 
 
@@ -33,11 +33,11 @@ class ViewingAdmin(ReadOnlyAdmin[Viewing]):
         return pages.viewing_page(request, pk, self._context(request))
 
     def report(self, request: HttpRequest) -> HttpResponseBase:
-        return pages.report_page(request, self._context(request))
+        return report_pages.report_page(request, self._context(request))
 
     def report_file(self, request: HttpRequest) -> HttpResponseBase:
         self._context(request)
-        return pages.report_download(request)
+        return report_pages.report_download(request)
 
     def _context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of the admin shows. Raises PermissionDenied."""

@@ -1,10 +1,9 @@
-"""The auditor's pages: the list of viewings, one viewing with its records, and the report of a period.
+"""The auditor's pages: the list of viewings, and one viewing with its records.
 
 Each begins by recording that somebody looks, and brings the viewings up to the audit.
 """
 
 from collections import Counter
-from datetime import date, timedelta
 from typing import Any
 
 from django import forms
@@ -12,25 +11,25 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page as Leaf
 from django.core.paginator import Paginator
-from django.db.models import Count, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from keys.actor import current
 from keys.audit_reading import Page, note_reading
-from keys.models import AuditChain, AuditRecord, Namespace
+from keys.models import AuditRecord, Namespace
 from keys.review import reviews, viewings
 from keys.review.activity import activity
 from keys.review.models import Review, Viewing
-from keys.review.report import LATE, make_report, report_file
 from keys.review.reviews import MAX_NOTE, ReviewRefused, Verdict
-from keys.review.selection import EVERY, STATUSES, PeriodForm, SelectionForm, in_period, with_status
+from keys.review.selection import EVERY, STATUSES, SelectionForm, in_period, with_status
 from keys.review.wording import Line, counted
 
 LEAF = 25
 RECORDS_LEAF = 100
+MOST_NAMES = 1000
 PATIENCE = 3.0  # seconds that a page spends on catching up with the audit
 _MAY_REVIEW = "keys.review_viewing"
 
@@ -49,10 +48,13 @@ def list_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """Show viewings; on POST say what the form says of the chosen ones, and show the same list again."""
     note_reading(Page.VIEWINGS, actor=current())
     is_complete = viewings.refresh(seconds=PATIENCE)
-    chosen = _chosen(request)
-    refusal = _review(request, chosen)
-    if refusal == "":
-        return redirect(request.get_full_path())
+    chosen, refusal = _chosen(request), ""
+    if request.method == "POST":
+        try:
+            _review(request, chosen)
+            return redirect(request.get_full_path())
+        except ReviewRefused as error:
+            refusal = str(error)
     form = SelectionForm(request.GET)
     form.is_valid()
     found, days = form.viewings(), form.days()
@@ -64,7 +66,8 @@ def list_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "leaf": leaf,
         "lines": _lines(leaf),
         "activity": activity(in_period(found, *days), *days),
-        "namespaces": Namespace.objects.values_list("name", flat=True)[:1000],
+        "namespaces": Namespace.objects.values_list("name", flat=True)[:MOST_NAMES],
+        "people": Viewing.objects.order_by("actor_name").values_list("actor_name", flat=True).distinct()[:MOST_NAMES],
         "is_complete": is_complete,
         "chosen": chosen,
         "query": _query(request),
@@ -76,29 +79,23 @@ def _chosen(request: HttpRequest) -> list[int]:
     return [int(pk) for pk in request.POST.getlist("viewing") if pk.isdecimal() and len(pk) < 19]
 
 
-def _saying(request: HttpRequest, refusal: str | None) -> dict[str, Any]:
+def _saying(request: HttpRequest, refusal: str) -> dict[str, Any]:
     """Return what the form that reviews shows."""
     may_review = request.user.has_perm(_MAY_REVIEW)
     return {"refusal": refusal, "note": request.POST.get("note", ""), "may_review": may_review, "verdicts": Verdict}
 
 
-def _review(request: HttpRequest, chosen: list[int]) -> str | None:
-    """On POST, review. Returns None when nothing was asked, "" when it is done, or why it was refused."""
-    if request.method != "POST":
-        return None
+def _review(request: HttpRequest, chosen: list[int]) -> None:
+    """Say of the chosen viewings what the form says. Raises PermissionDenied, ReviewRefused."""
     if not request.user.has_perm(_MAY_REVIEW):
         raise PermissionDenied
     form = VerdictForm(request.POST)
     if not form.is_valid():
-        return " ".join(str(error) for errors in form.errors.values() for error in errors)
+        raise ReviewRefused(" ".join(str(error) for errors in form.errors.values() for error in errors))
     verdict = Verdict(form.cleaned_data["verdict"])
-    try:
-        number = reviews.review(chosen, verdict, note=form.cleaned_data["note"], actor=current())
-    except ReviewRefused as error:
-        return str(error)
+    number = reviews.review(chosen, verdict, note=form.cleaned_data["note"], actor=current())
     done = "reviewed" if verdict is Verdict.REVIEWED else "marked for follow-up"
     messages.success(request, f"{counted(number, 'viewing')} {done}.")
-    return ""
 
 
 def _of_status(found: QuerySet[Viewing], status: str) -> QuerySet[Viewing]:
@@ -152,9 +149,13 @@ def viewing_page(request: HttpRequest, pk: int, context: dict[str, Any]) -> Http
     note_reading(Page.VIEWINGS, actor=current())
     viewings.refresh(seconds=PATIENCE)
     viewing = get_object_or_404(Viewing.objects.select_related("review").prefetch_related("marks"), pk=pk)
-    refusal = _review(request, [viewing.pk])
-    if refusal == "":
-        return redirect("admin:keys_viewing_change", viewing.pk)
+    refusal = ""
+    if request.method == "POST":
+        try:
+            _review(request, [viewing.pk])
+            return redirect("admin:keys_viewing_change", viewing.pk)
+        except ReviewRefused as error:
+            refusal = str(error)
     line = Line.of(viewing, own=reviews.own_ids(current().id), now=timezone.now())
     page = {
         "line": line,
@@ -179,49 +180,3 @@ def records_of(viewing: Viewing) -> QuerySet[AuditRecord]:
         action__startswith="payload:",
     )
     return records.order_by("at", "pk")
-
-
-# The report -----------------------------------------------------------------------------------------------------------
-
-
-def report_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Show the figures of a period, to be read and printed."""
-    reading = note_reading(Page.REPORT, actor=current())
-    is_complete = viewings.refresh(seconds=PATIENCE)
-    form = PeriodForm(request.GET)
-    form.is_valid()
-    since, until = form.days()
-    page = {
-        "form": form,
-        "periods": _periods(timezone.now().date()),
-        "report": make_report(since, until),
-        "is_complete": is_complete,
-        "late_days": LATE.days,
-        "reading": reading,
-        "audit": AuditChain.objects.aggregate(chains=Count("pk"), records=Sum("sequence")),
-        "title": "Review of the audit",
-    }
-    return TemplateResponse(request, "admin/keys/viewing/report.html", context | page)
-
-
-def _periods(today: date) -> dict[str, tuple[date, date]]:
-    """Return the periods that people ask for most."""
-    this_month = today.replace(day=1)
-    last_month = this_month - timedelta(days=1)
-    return {
-        "This month": (this_month, today),
-        "Last month": (last_month.replace(day=1), last_month),
-        "Last 90 days": (today - timedelta(days=89), today),
-        "This year": (today.replace(month=1, day=1), today),
-    }
-
-
-def report_download(request: HttpRequest) -> StreamingHttpResponse:
-    """Send the viewings of a period as CSV, line by line."""
-    note_reading(Page.REPORT_FILE, actor=current())
-    viewings.refresh(seconds=PATIENCE)
-    form = PeriodForm(request.GET)
-    form.is_valid()
-    since, until = form.days()
-    disposition = {"Content-Disposition": f'attachment; filename="viewings-{since}-{until}.csv"'}
-    return StreamingHttpResponse(report_file(since, until), content_type="text/csv; charset=utf-8", headers=disposition)

@@ -42,7 +42,7 @@ class SelectionForm(PeriodForm):
     namespace = forms.CharField(
         label="Namespace", required=False, max_length=255, widget=forms.TextInput(attrs={"list": "namespaces"})
     )
-    person = forms.CharField(required=False, max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    person = forms.CharField(required=False, max_length=150, widget=forms.TextInput(attrs={"list": "people"}))
     mark = forms.ChoiceField(choices=[("", "Any or none"), *ViewingMark.Kind.choices], required=False)
     field_order = ("namespace", "person", "mark", "since", "until", "status")
 

@@ -11,6 +11,9 @@ from codec.attention import Item, attention
 from codec.grants import give_grant, grants_in_force, revoke_grant
 from codec.models import Grant, User
 from keys.models import AuditRecord, KeyVersion, Namespace
+from keys.review import viewings
+from keys.review.models import Viewing
+from tests.codec_lines import request, write
 from tests.conftest import OPERATOR
 
 
@@ -176,3 +179,22 @@ def test_urgent_items_stand_first(payments, settings, items):
     make_primary_older(days=91)
     settings.CODEC_KEK = "nonsense:"
     assert [item.urgent for item in items()] == [True, False, False]
+
+
+def test_viewing_that_nobody_reviews_for_a_day_is_named(db, find):
+    write([request(at=timezone.now() - timedelta(hours=25)), request("dave", at=timezone.now())])
+    viewings.refresh()
+    assert find("1 viewing(s) wait for review").url == "/admin/keys/viewing/"
+
+
+def test_viewing_of_today_does_not_hurry(db, items):
+    write([request(at=timezone.now() - timedelta(hours=2))])
+    viewings.refresh()
+    assert items() == []
+
+
+def test_open_follow_up_is_named(db, find):
+    write([request(at=timezone.now() - timedelta(hours=2))])
+    viewings.refresh()
+    Viewing.objects.update(status=Viewing.Status.FOLLOW_UP)
+    assert find("1 viewing(s) are to be followed up").url == "/admin/keys/viewing/?status=follow_up"
