@@ -18,7 +18,7 @@ _COLUMNS = (
 
 _OCSF_VERSION = "1.3.0"
 _API_ACTIVITY = 6003
-_ACTIVITIES = {"created": 1, "encoded": 1, "decoded": 2, "downloaded": 2, "changed": 3, "deleted": 4}
+_ACTIVITIES = {"created": 1, "encoded": 1, "decoded": 2, "read": 2, "downloaded": 2, "changed": 3, "deleted": 4}
 _OTHER = 99
 
 
