@@ -65,7 +65,7 @@ def _told(answer: Answer, places: list[str]) -> dict[str, Any]:
         "rows": [_row(sighting, places) for sighting in answer.sightings[:ROWS]],
         "left_out": max(0, answer.requests - ROWS),
         "has_retired": AuditChain.objects.filter(floor_sequence__gt=0).exists(),
-        "oldest": AuditRecord.objects.order_by("at").values_list("at", flat=True).first(),
+        "oldest": AuditRecord.objects.order_by("pk").values_list("at", flat=True).first(),
     }
 
 

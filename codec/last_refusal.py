@@ -30,7 +30,8 @@ def unmet_namespace(user: User) -> str:
         action__in=[AuditAction.PAYLOAD_DECODED, AuditAction.PAYLOAD_ENCODED],
         at__gte=timezone.now() - _RECENT,
     )
-    name = refused.exclude(reason="beyond_token_limits").values_list("namespace", flat=True).first() or ""
+    refused = refused.exclude(reason="beyond_token_limits").order_by("-at")
+    name = refused.values_list("namespace", flat=True).first() or ""
     return name if is_namespace_name(name) and not _may_read(user, name) else ""
 
 

@@ -18,7 +18,7 @@ from codec.grants import grants_in_force
 from codec.last_refusal import after_sign_in, unmet_namespace
 from codec.local_passwords import SignInForm
 from codec.models import Grant, User
-from codec.my_decodes import recent_decodes
+from codec.my_viewings import recent_viewings
 from codec.oidc import conf as oidc
 from codec.return_to import safe_target
 from keys import epoch
@@ -84,7 +84,7 @@ def _my_access(person: User) -> dict[str, Any]:
         "requests": person.access_requests.select_related("grant")[:_REQUESTS],
         "refused": unmet_namespace(person),
         "breakable": policies.breakable(person),
-        "decodes": recent_decodes(person),
+        "viewings": recent_viewings(person),
         "ui_origins": settings.CODEC_UI_ORIGINS,
         "has_password": settings.CODEC_LOCAL_PASSWORDS and person.has_usable_password(),
     }

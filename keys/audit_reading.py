@@ -12,6 +12,7 @@ from django.utils import timezone
 from keys import audit
 from keys.actor import Actor
 from keys.audit import AuditAction
+from keys.audit_chain import MANAGEMENT
 from keys.models import AuditRecord
 
 ONCE_IN = timedelta(minutes=10)
@@ -29,7 +30,11 @@ class Page(StrEnum):
 def note_reading(page: Page, *, actor: Actor) -> UUID:
     """Return the event id of the record that says it: a new one, or the person's of the last ten minutes."""
     recent = AuditRecord.objects.filter(
-        action=AuditAction.AUDIT_READ, at__gt=timezone.now() - ONCE_IN, actor_id=actor.id, details__page=page
+        chain=MANAGEMENT,
+        action=AuditAction.AUDIT_READ,
+        at__gt=timezone.now() - ONCE_IN,
+        actor_id=actor.id,
+        details__page=page,
     )
     said = recent.order_by("-at").values_list("event_id", flat=True).first()
     return said or audit.record(AuditAction.AUDIT_READ, actor=actor, details={"page": page}).event_id

@@ -125,7 +125,8 @@ def _records(lines: Iterable[str], told: _Told) -> Iterator[dict[str, Any]]:
 def _is_known(record: dict[str, Any]) -> bool:
     """Does the database hold the record, or has it held it until retention dropped it?"""
     dropped = AuditChain.objects.filter(pk=MANAGEMENT, floor_sequence__gte=record["sequence"])
-    return AuditRecord.objects.filter(event_id=record["event_id"]).exists() or dropped.exists()
+    held = AuditRecord.objects.filter(chain=MANAGEMENT, sequence=record["sequence"], event_id=record["event_id"])
+    return held.exists() or dropped.exists()
 
 
 def _hear(record: dict[str, Any], told: _Told) -> None:
