@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from keys import audit_chain
 from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction, Outcome, compose
 from keys.audit_chain import Head
-from keys.audit_line import AuditLine
+from keys.audit_line import INSERT, AuditLine
 from keys.group_commit import open_chain
+from keys.models import AuditChain
 
 PEOPLE = [f"person-{number:02}" for number in range(60)]
 SERVICES = [f"service-{number}" for number in range(3)]
@@ -70,15 +71,18 @@ class Sitting:
 
 
 def fill(records: int, *, tell: Callable[[int], None] = lambda done: None, seed: int = 1) -> None:
-    """Append about so many records to the codec chains, in the order of time."""
+    """Write about so many records to new codec chains, in the order of time."""
     chance, done = random.Random(seed), 0
     heads: list[Head] = []
     for day, lines in enumerate(_days(records, chance)):
         if day % 30 == 0:
             heads = [_open(f"codec-{day // 30}-{process}") for process in range(PROCESSES)]
+        for place, head in enumerate(heads):
+            _chain(head, lines[place::PROCESSES])
         with transaction.atomic():
-            for place, head in enumerate(heads):
-                audit_chain.append(head, lines[place::PROCESSES])
+            _write(lines)
+            for head in heads:
+                AuditChain.objects.filter(pk=head.chain).update(sequence=head.sequence, mac=head.mac)
         done += len(lines)
         tell(done)
 
@@ -86,6 +90,25 @@ def fill(records: int, *, tell: Callable[[int], None] = lambda done: None, seed:
 def _open(chain: str) -> Head:
     open_chain(chain)
     return Head(chain, 0, audit_chain.genesis(chain))
+
+
+def _chain(head: Head, lines: list[AuditLine]) -> None:
+    for line in lines:
+        line.chain_id, line.sequence = head.chain, head.sequence + 1
+        line.mac = audit_chain.mac(audit_chain.canonical(line), head.mac)
+        head.sequence, head.mac = line.sequence, line.mac
+
+
+def _write(lines: list[AuditLine]) -> None:
+    """Write lines that are chained already, on PostgreSQL by COPY."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            cursor.executemany(INSERT, [line.row() for line in lines])
+            return
+        columns = INSERT[INSERT.index("(") : INSERT.index(")") + 1]
+        with cursor.copy(f"COPY keys_auditrecord {columns} FROM STDIN") as copy:  # type: ignore[attr-defined]
+            for line in lines:
+                copy.write_row(line.row())
 
 
 def _days(records: int, chance: random.Random) -> Iterator[list[AuditLine]]:

