@@ -12,7 +12,7 @@ help:
 	@echo "make run    serve at http://localhost:$(PORT), set up at the first start"
 	@echo "make test   all tests, on SQLite and PostgreSQL, with the real Temporal and a real browser"
 	@echo "make demo   see it work: Temporal, its Web UI, a Worker that encrypts, and this server"
-	@echo "make soak   the long versions of the tests under load"
+	@echo "make soak   20,000 decodes by two processes, one of them killed, on SQLite and PostgreSQL"
 	@echo "make lint   ruff, mypy, import contracts, migrations, deployment checks"
 	@echo "make format ruff's formatter"
 
@@ -36,7 +36,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest tests/e2e
 
 soak: $(VENV)/dev.stamp
-	CODEC_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_audit_faults.py
+	CODEC_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_audit_faults.py -k killed --durations=0
 
 bench: $(VENV)/dev.stamp
 	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk"; exit 1; }

@@ -5,7 +5,9 @@ import secrets
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 from demo.codec_server import Installation
 from tests.e2e.people import Person, sign_in
@@ -41,30 +43,46 @@ class CodecClient:
             with error:
                 return error.code, json.load(error)
 
-    def decode_noting_id(self, payload: dict) -> tuple[int, str]:
-        """POST one payload to /decode; return the status and the request id of the answer."""
-        try:
-            with urllib.request.urlopen(self._request("decode", payload), timeout=30) as answer:
-                answer.read()
-                return answer.status, answer.headers["X-Request-ID"]
-        except HTTPError as error:
-            with error:
-                return error.code, error.headers["X-Request-ID"]
-
     def encode(self) -> dict:
         status, payload = self.call("encode", PLAIN)
         assert status == 200, payload
         return payload
 
-    def _request(self, verb: str, payload: dict) -> urllib.request.Request:
-        headers = {"Content-Type": "application/json", "X-Namespace": "default"}
-        headers |= (
-            {"Authorization": f"Bearer {self.token}"} if self.token else {"Origin": ORIGIN, "Cookie": self.cookie}
-        )
-        return urllib.request.Request(f"{self.url}/{verb}", json.dumps({"payloads": [payload]}).encode(), headers)
-
     def decodes(self, payload: dict) -> bool:
         return self.call("decode", payload) == (200, PLAIN)
+
+    def headers(self) -> dict[str, str]:
+        who = {"Authorization": f"Bearer {self.token}"} if self.token else {"Origin": ORIGIN, "Cookie": self.cookie}
+        return {"Content-Type": "application/json", "X-Namespace": "default"} | who
+
+    def _request(self, verb: str, payload: dict) -> urllib.request.Request:
+        return urllib.request.Request(f"{self.url}/{verb}", _body(payload), self.headers())
+
+
+class KeptConnection:
+    """A client that keeps its connection, as browsers do, and opens another one after an error."""
+
+    def __init__(self, client: CodecClient) -> None:
+        self._connection = HTTPConnection(urlsplit(client.url).netloc, timeout=30)
+        self._headers = client.headers()
+
+    def decode(self, payload: dict) -> tuple[int, str]:
+        """POST one payload to /decode; return the status and the request id. Raises OSError, HTTPException."""
+        try:
+            self._connection.request("POST", "/decode", _body(payload), self._headers)
+            answer = self._connection.getresponse()
+            answer.read()
+        except (OSError, HTTPException):
+            self.close()
+            raise
+        return answer.status, answer.headers["X-Request-ID"]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _body(payload: dict) -> bytes:
+    return json.dumps({"payloads": [payload]}).encode()
 
 
 def cookie_of_alice(server: Installation) -> str:

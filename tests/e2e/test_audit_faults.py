@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 import psycopg
@@ -22,7 +23,7 @@ import pytest
 from demo.codec_server import ROOT, Installation, set_up
 from demo.processes import free_port, running
 from tests import postgresql
-from tests.e2e.shared_database import ORIGIN, CodecClient, OnPostgreSQL, cookie_of_alice
+from tests.e2e.shared_database import ORIGIN, CodecClient, KeptConnection, OnPostgreSQL, cookie_of_alice
 
 ANSWERS = 20_000 if os.environ.get("CODEC_SOAK") else 1_000
 IN_TIME = 7.0  # seconds; CODEC_AUDIT_SECONDS is 4, and the machine is busy
@@ -48,19 +49,20 @@ def process(server: Installation) -> Iterator[subprocess.Popen[bytes]]:
 
 def decode_until(stop: Callable[[], bool], client: CodecClient, payload: dict, told: Told) -> None:
     """Decode the payload over and over, and note what came of it."""
-    while not stop():
-        began = time.monotonic()
-        try:
-            status, request_id = client.decode_noting_id(payload)
-        except OSError:
-            told.broken += 1
-            time.sleep(0.05)
-            continue
-        if status == 200:
-            told.decoded.append(request_id)
-        else:
-            assert status == 503
-            told.refused.append(time.monotonic() - began)
+    with closing(KeptConnection(client)) as connection:
+        while not stop():
+            began = time.monotonic()
+            try:
+                status, request_id = connection.decode(payload)
+            except (OSError, HTTPException):
+                told.broken += 1
+                time.sleep(0.05)  # nobody listens while the process is away
+                continue
+            if status == 200:
+                told.decoded.append(request_id)
+            else:
+                assert status == 503
+                told.refused.append(time.monotonic() - began)
 
 
 @contextmanager
