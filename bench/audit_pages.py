@@ -4,6 +4,7 @@ Pages are asked for in this process, by Django's test client, as an auditor; a t
 """
 
 import random
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from keys.audit_chain import Head
 from keys.models import AuditChain, AuditRecord
 from keys.review import viewings
 from keys.review.models import Viewing
+
+_TABLES = re.compile("keys_(viewing|audit|review)")
+_COLUMNS = re.compile(r"SELECT .{300,}? FROM")
 
 
 @dataclass(slots=True)
@@ -114,17 +118,26 @@ def measure_last_minutes() -> Iterator[Measured]:
 
 
 def explain(measured: list[Measured]) -> Iterator[str]:
-    """Yield the plans as Markdown."""
+    """Yield the plans as Markdown, each query under the first page that asks it."""
+    seen: set[str] = set()
     for one in measured:
-        wanted = [
-            sql for sql in one.queries if sql.startswith("SELECT") and ("keys_viewing" in sql or "keys_audit" in sql)
-        ]
-        yield f"\n## {one.name}: {one.median * 1000:.0f} ms\n"
-        for sql in wanted:
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY ON) {sql}")
-                plan = "\n".join(row[0] for row in cursor.fetchall())
-            yield f"\n```\n{sql[:600]}\n\n{plan}\n```\n"
+        new = {_shape(sql): sql for sql in one.queries if sql.startswith("SELECT") and _TABLES.search(sql)}
+        new = {shape: sql for shape, sql in new.items() if shape not in seen}
+        seen |= new.keys()
+        if new:
+            yield f"\n## {one.name}: {one.median * 1000:.0f} ms\n"
+        for sql in new.values():
+            yield f"\n```\n{_COLUMNS.sub('SELECT ... FROM', sql)}\n\n{_plan(sql)}\n```\n"
+
+
+def _shape(sql: str) -> str:
+    return re.sub(r"'[^']*'|\d+", "?", sql)
+
+
+def _plan(sql: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, BUFFERS OFF) {sql}")
+        return "\n".join(row[0] for row in cursor.fetchall())
 
 
 def run(runs: int) -> Iterator[Measured]:
