@@ -2,47 +2,39 @@
 
 Django is the one authority: it authenticates, authorises, and makes every answer but this one. When it has answered
 a decode or encode with 200, what that answer rested on is remembered for half a minute at most, never beyond the
-end of the session, token or grant. A request is equal when method, raw target and every header but those in
-`UNLIKE_EACH_TIME` are the same, byte for byte; their digest is what is remembered, not the headers.
+end of the session, token or grant. A request is equal when the client's address, the raw target and every header but
+those in `UNLIKE_EACH_TIME` are the same, byte for byte; a keyed digest of them is what is remembered, not the headers.
 
 What is remembered holds only for the policy epoch it was made under. The audit writer reads the epoch in the
 transaction that commits the record, before the record is written: if it has moved, nothing is recorded as decoded
 and the request goes to Django. So does every request that this layer does not know or cannot answer with 200.
-Limits, the rate and the address in the record are applied to each request.
+Limits, the rate and the record are applied to each request.
+
+Two stand in front of it: codecsite/protocol.py for small bodies, codec/front_asgi.py for large ones and for learning.
 """
 
 import itertools
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 from codec import rate_limit, wire
-from codec.callers.principal import Principal
 from codec.codec_call import Entry
 from codec.decoding import repeat_decode
 from codec.encoding import repeat_encode
 from codec.errors import CodecError
 from codec.limits import wire_limits
-from codec.observations import Facts, observe_again
+from codec.observations import Tally
 from codec.payload_codec.errors import PayloadCodecError
 from codec.permission import Permission
-from codec.request_facts import address_in
 from keys import audit
-from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction
-from keys.epoch import PolicyMoved
+from keys.audit_line import AuditLine
 from keys.errors import AuditUnavailable, KeysError
-from keys.group_commit import codec_requests
+from keys.group_commit import Then, codec_requests
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LONGEST_MEMORY = 30.0  # seconds
@@ -50,19 +42,26 @@ RENEWAL = 10.0  # seconds
 MOST_REMEMBERED = 10_000
 LARGEST_BODY = 4 * 1024 * 1024  # a larger one would hold up the event loop: it is a thread's work
 UNLIKE_EACH_TIME = {
-    *(b"content-length", b"user-agent", b"traceparent", b"tracestate", b"x-request-id"),
+    *(b"content-length", b"traceparent", b"tracestate", b"x-request-id"),
     *(b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-b3-sampled", b"x-b3-flags"),
 }
+LONGEST_UNLIKE = 256  # bytes; a longer one counts, so that the bound on all headers together stays Django's to judge
 _OWN_HEADERS = {b"content-length", b"x-request-id"}
 
 
 @dataclass(slots=True)
 class Remembered:
-    """Times are those of time.time(). At `renew_at` one request goes to Django, so that not all do at `ends`."""
+    """Times are those of time.time(). At `renew_at` one request goes to Django, so that not all do at `ends`.
+
+    `line` is the audit record that each repetition repeats, all but what differs from one to the next. `headers` are
+    those of Django's answer, but for the length and the request id; `head` is the same as it stands in HTTP.
+    """
 
     permission: Permission
-    facts: Facts
+    tally: Tally
+    line: AuditLine
     headers: Headers
+    head: bytes
     ends: float
     renew_at: float
 
@@ -73,45 +72,71 @@ class Remembered:
         return now < self.ends
 
 
-class Front:
-    """ASGI middleware between the intake, which hands on whole bodies, and Django."""
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """An answer that may leave once `line` is committed under the epoch that it was made under."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    remembered: Remembered
+    body: bytes
+    request_id: bytes
+    line: AuditLine
+
+    def commit(self, then: Then) -> None:
+        """Call `then` in this event loop, with None when the answer may leave, or with the error."""
+        codec_requests.submit(self.line, self.remembered.permission.epoch, then)
+
+    def count(self) -> None:
+        """Count the request, which is answered now, for the Connect page."""
+        self.remembered.tally.count(time.time())
+
+
+class Front:
+    """The memory of one process, used by its event loop alone."""
+
+    def __init__(self) -> None:
         self._memory: OrderedDict[bytes, Remembered] = OrderedDict()
         self._secret = os.urandom(32)
         self._process = os.urandom(8).hex()
         self._count = itertools.count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or "codec.refusal" in scope:
-            await self._app(scope, receive, send)
-            return
-        likeness = self._likeness(scope)
-        remembered = self._memory.get(likeness)
-        if remembered is None or not remembered.serves(time.time()):
-            await self._app(scope, receive, self._learning(likeness, scope, send))
-            return
-        message = await receive()
-        answer = await self._repeat(remembered, scope, message["body"])
-        if answer is None:
-            self._memory.pop(likeness, None)
-            await self._app(scope, _replaying(message), self._learning(likeness, scope, send))
-            return
-        await _respond(send, remembered.headers, *answer)
-
-    def _likeness(self, scope: Scope) -> bytes:
-        """Return a keyed digest of what makes two requests equal."""
-        parts = [scope["raw_path"], scope["query_string"]]
-        for name, value in scope["headers"]:
-            if name not in UNLIKE_EACH_TIME:
-                parts.append(name)
-                parts.append(value)
+    def likeness(self, client: str, target: bytes, headers: Headers) -> bytes:
+        """Return a keyed digest of what makes two POST requests equal."""
+        parts = [client.encode(), target]
+        for header in headers:
+            if header[0] not in UNLIKE_EACH_TIME or len(header[1]) > LONGEST_UNLIKE:
+                parts += header
         # no part can hold a line break
         return blake2b(b"\n".join(parts), digest_size=16, key=self._secret).digest()
 
-    async def _repeat(self, remembered: Remembered, scope: Scope, body: bytes) -> tuple[bytes, bytes] | None:
-        """Return (answer, request id), or None where Django has to decide afresh."""
+    def recall(self, likeness: bytes) -> Remembered | None:
+        """Return what is remembered of such a request. None: Django has to answer it."""
+        remembered = self._memory.get(likeness)
+        return remembered if remembered is not None and remembered.serves(time.time()) else None
+
+    def forget(self, likeness: bytes) -> None:
+        self._memory.pop(likeness, None)
+
+    def learn(self, likeness: bytes, permission: Permission, tally: Tally, headers: Headers) -> None:
+        """Remember what an answer with 200 rested on, and the headers that it had."""
+        now = time.time()
+        ends = now + LONGEST_MEMORY
+        if permission.until is not None:
+            ends = min(ends, permission.until.timestamp())
+        kept = [header for header in headers if header[0] not in _OWN_HEADERS]
+        self._memory[likeness] = Remembered(
+            permission=permission,
+            tally=tally,
+            line=_line(permission),
+            headers=kept,
+            head=b"".join(b"%b: %b\r\n" % header for header in kept),
+            ends=ends,
+            renew_at=now + LONGEST_MEMORY - RENEWAL,
+        )
+        if len(self._memory) > MOST_REMEMBERED:
+            self._memory.popitem(last=False)
+
+    def repeat(self, remembered: Remembered, body: bytes) -> Repetition | None:
+        """Return the answer and the record that has to be committed before it. None: Django has to answer."""
         permission, entry = remembered.permission, Entry()
         if len(body) > LARGEST_BODY or not rate_limit.admit(permission.principal):
             return None
@@ -120,49 +145,14 @@ class Front:
         except (CodecError, KeysError, PayloadCodecError):
             return None
         entry.note_grant(permission.allowed)
-        entry.allow()
         request_id = f"{self._process}-{next(self._count):x}"
-        actor = _actor(permission.principal, scope, request_id)
-        line = audit.compose(
-            AuditAction.PAYLOAD_ENCODED if permission.encodes else AuditAction.PAYLOAD_DECODED,
-            actor=actor,
-            reason=entry.reason,
-            namespace=permission.namespace.name,
-            details=entry.details,
-        )
-        line.fingerprints = entry.fingerprints
-        try:
-            await codec_requests.write_from_loop(line, permission.epoch)
-        except AuditUnavailable:
-            scope["codec.refusal"] = "audit_unavailable"  # Django answers that at once
-            return None
-        except PolicyMoved:
-            return None
-        observe_again(remembered.facts, actor)
-        return answer, request_id.encode()
+        line = remembered.line.again(request_id, entry.details, entry.fingerprints)
+        return Repetition(remembered, answer, request_id.encode(), line)
 
-    def _learning(self, likeness: bytes, scope: Scope, send: Send) -> Send:
-        """Return `send`, remembering what Django's answer rested on if it is a 200 that left its permission."""
 
-        async def send_and_learn(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 200:
-                permission, facts = scope.get("codec.permission"), scope.get("codec.facts")
-                sets_cookie = any(name == b"set-cookie" for name, _ in message["headers"])
-                if permission is not None and facts is not None and not sets_cookie:
-                    self._remember(likeness, permission, facts, message["headers"])
-            await send(message)
-
-        return send_and_learn
-
-    def _remember(self, likeness: bytes, permission: Permission, facts: Facts, headers: Headers) -> None:
-        now = time.time()
-        ends = now + LONGEST_MEMORY
-        if permission.until is not None:
-            ends = min(ends, permission.until.timestamp())
-        kept = [header for header in headers if header[0] not in _OWN_HEADERS]
-        self._memory[likeness] = Remembered(permission, facts, kept, ends, renew_at=now + LONGEST_MEMORY - RENEWAL)
-        if len(self._memory) > MOST_REMEMBERED:
-            self._memory.popitem(last=False)
+def refusal_of(error: Exception) -> str | None:
+    """Return the mark with which Django refuses at once a request whose record could not be committed."""
+    return "audit_unavailable" if isinstance(error, AuditUnavailable) else None
 
 
 def _transform(permission: Permission, body: bytes, entry: Entry) -> bytes:
@@ -175,28 +165,16 @@ def _transform(permission: Permission, body: bytes, entry: Entry) -> bytes:
     return wire.write_readable(decoded) if permission.readable else wire.write_payloads(decoded)
 
 
-def _actor(principal: Principal, scope: Scope, request_id: str) -> Actor:
-    headers = dict(scope["headers"])
-    return Actor(
-        kind=ActorKind.USER,
-        id=str(principal.user_id),
-        name=principal.username,
-        credential=principal.credential,
-        address=address_in(headers.get(b"x-forwarded-for", b"").decode("latin-1"), (scope.get("client") or ("",))[0]),
-        web_origin=headers.get(b"origin", b"").decode("latin-1"),
-        user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
-        request_id=request_id,
+def _line(permission: Permission) -> AuditLine:
+    entry = Entry()
+    entry.note_grant(permission.allowed)
+    entry.allow()
+    return audit.compose(
+        AuditAction.PAYLOAD_ENCODED if permission.encodes else AuditAction.PAYLOAD_DECODED,
+        actor=permission.actor,
+        reason=entry.reason,
+        namespace=permission.namespace.name,
     )
 
 
-def _replaying(message: Message) -> Receive:
-    async def receive() -> Message:
-        return message
-
-    return receive
-
-
-async def _respond(send: Send, headers: Headers, body: bytes, request_id: bytes) -> None:
-    own = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
-    await send({"type": "http.response.start", "status": 200, "headers": [*headers, *own]})
-    await send({"type": "http.response.body", "body": body})
+front = Front()

@@ -8,6 +8,7 @@ caller was known is shown to that caller alone; others at the same address learn
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from codec.request_facts import client_address
-from keys.actor import Actor
 
 KEPT_SECONDS = 15 * 60
 VERBS = frozenset({"decode", "encode", "download"})
@@ -63,6 +63,18 @@ class Facts(NamedTuple):
     reason: str
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many equal requests came, and when the last of them."""
+
+    times: int = 0
+    last: float = 0.0
+
+    def count(self, now: float) -> None:
+        self.times += 1
+        self.last = now
+
+
 class Seen(NamedTuple):
     """Equal requests: what they said, how many, and when the last of them came (seconds since 1970)."""
 
@@ -71,7 +83,7 @@ class Seen(NamedTuple):
     last: float
 
 
-_Requests = OrderedDict[Facts, tuple[int, float]]
+_Requests = OrderedDict[Facts, Tally]
 _Callers = OrderedDict[int | None, _Requests]
 
 
@@ -83,24 +95,25 @@ class Observations:
         self._browsers: OrderedDict[Browser, _Callers] = OrderedDict()
         self._lock = Lock()
 
-    def note(self, browser: Browser, user_id: int | None, facts: Facts) -> None:
+    def note(self, browser: Browser, user_id: int | None, facts: Facts) -> Tally:
         """Keep that this came. What has not been heard of for longest makes room."""
         with self._lock:
             if browser not in self._browsers:
                 self._forget_old()
             callers = _latest(self._browsers, browser, _MAX_BROWSERS)
             known = _latest(callers, user_id, _MAX_CALLERS)
-            count, _ = known.pop(facts, (0, 0.0))
-            known[facts] = count + 1, self._clock()
-            if len(known) > _MAX_FACTS:
-                known.popitem(last=False)
+            tally: Tally = _latest(known, facts, _MAX_FACTS, Tally)
+            tally.count(self._clock())
+            return tally
 
     def recall(self, browser: Browser, user_id: int) -> list[Seen]:
         """Return what came from this browser and was this caller's or nobody's, newest first."""
         with self._lock:
             callers = self._browsers.get(browser, _Callers())
             seen = [
-                Seen(facts, *when) for who in (user_id, None) for facts, when in callers.get(who, _Requests()).items()
+                Seen(facts, tally.times, tally.last)
+                for who in (user_id, None)
+                for facts, tally in callers.get(who, _Requests()).items()
             ]
         return sorted((each for each in seen if self._is_recent(each.last)), key=lambda each: each.last, reverse=True)
 
@@ -108,7 +121,7 @@ class Observations:
         """Return whether somebody else's request came from a browser like this one, at the same address."""
         with self._lock:
             callers = self._browsers.get(browser, _Callers())
-            last = [when for who, known in callers.items() if who not in {user_id, None} for _, when in known.values()]
+            last = [tally.last for who, known in callers.items() if who not in {user_id, None} for tally in known.values()]
         return any(map(self._is_recent, last))
 
     def clear(self) -> None:
@@ -139,13 +152,8 @@ def observe(request: HttpRequest, response: HttpResponse) -> None:
     """Keep what `request` said and how it was answered: about 5 microseconds."""
     caller = request.META.get("codec.caller")
     facts = _facts(request, response.status_code, caller.credential.partition(" ")[0] if caller else "")
-    observations.note(browser_of(request), caller.user_id if caller else None, facts)
-    request.META.get("asgi.scope", {})["codec.facts"] = facts
-
-
-def observe_again(facts: Facts, actor: Actor) -> None:
-    """Keep that a request with the same facts came again, which the front layer has answered."""
-    observations.note(Browser(actor.address, actor.user_agent[:_MAX_TEXT]), int(actor.id), facts)
+    tally = observations.note(browser_of(request), caller.user_id if caller else None, facts)
+    request.META.get("asgi.scope", {})["codec.tally"] = tally  # the front layer counts equal requests in it
 
 
 def _facts(request: HttpRequest, status: int, credential: str) -> Facts:
@@ -181,11 +189,11 @@ def _shown(meta: Mapping[str, Any]) -> str:
     return "Authorization-Extras" if "HTTP_AUTHORIZATION_EXTRAS" in meta else ""
 
 
-def _latest(entries: OrderedDict[Any, Any], key: Any, limit: int) -> Any:
+def _latest(entries: OrderedDict[Any, Any], key: Any, limit: int, make: Callable[[], Any] = OrderedDict) -> Any:
     """Return the entry of `key`, made when missing, now the newest; the oldest goes when there are too many."""
     entry = entries.get(key)
     if entry is None:
-        entry = entries[key] = OrderedDict()
+        entry = entries[key] = make()
         if len(entries) > limit:
             entries.popitem(last=False)
     entries.move_to_end(key)
@@ -193,4 +201,4 @@ def _latest(entries: OrderedDict[Any, Any], key: Any, limit: int) -> Any:
 
 
 def _newest(callers: _Callers) -> float:
-    return max(last for known in callers.values() for _, last in known.values())
+    return max(tally.last for known in callers.values() for tally in known.values())

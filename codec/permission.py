@@ -5,6 +5,7 @@ from datetime import datetime
 
 from codec.authorization import Allowed
 from codec.callers.principal import Principal
+from keys.actor import Actor
 from keys.models import Namespace
 
 
@@ -14,6 +15,7 @@ class Permission:
 
     epoch: int
     principal: Principal
+    actor: Actor
     namespace: Namespace
     allowed: Allowed
     encodes: bool

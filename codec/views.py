@@ -39,6 +39,7 @@ def _read_call(request: HttpRequest, *, encodes: bool = False, readable: bool = 
     namespace = wire.read_namespace(request.headers.get("X-Namespace"), request.path_info, has_authorization=bearer)
     number = epoch.read()
     principal = request.META["codec.caller"] = callers.authenticate(request)
+    actor = request_facts.caller(request, principal)
 
     def read() -> list[Payload]:
         body = read_body(request)
@@ -48,6 +49,7 @@ def _read_call(request: HttpRequest, *, encodes: bool = False, readable: bool = 
         request.META.get("asgi.scope", {})["codec.permission"] = Permission(
             epoch=number,
             principal=principal,
+            actor=actor,
             namespace=namespace,
             allowed=allowed,
             encodes=encodes,
@@ -57,7 +59,7 @@ def _read_call(request: HttpRequest, *, encodes: bool = False, readable: bool = 
     return CodecCall(
         epoch=number,
         principal=principal,
-        actor=request_facts.caller(request, principal),
+        actor=actor,
         namespace=namespace,
         read=read,
         permitted=permitted,

@@ -17,7 +17,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "codecsite.settings")
 
 wsgi = get_wsgi_application()  # sets Django up, which the front layer needs
 
-from codec.front import Front  # noqa: E402
+from codec.front import front  # noqa: E402
+from codec.front_asgi import FrontMiddleware  # noqa: E402
 
 django = WSGIMiddleware(cast(Any, wsgi), workers=settings.CODEC_THREADS)
-application = Intake(Front(cast(Any, django)))
+application = Intake(FrontMiddleware(cast(Any, django), front))

@@ -19,9 +19,9 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import connection
 
-from keys.audit_line import INSERT, TEXT_FIELDS, AuditLine
+from keys import audit_store
+from keys.audit_line import TEXT_FIELDS, AuditLine
 from keys.models import AuditRecord
 from keys.names import length_prefixed
 
@@ -81,18 +81,13 @@ def append(head: Head, lines: list[AuditLine]) -> None:
         line.canonical = canonical(line)
         line.mac = mac(line.canonical, head.mac)
         head.sequence, head.mac = line.sequence, line.mac
-    with connection.cursor() as cursor:
-        cursor.executemany(INSERT, [line.row() for line in lines])
-        cursor.execute(_MOVE_HEAD, [head.sequence, head.mac, head.chain, read_at])
-        if cursor.rowcount != 1:
-            raise ChainForked(f"The audit chain {head.chain} has a second writer.")
+    audit_store.insert(lines)
+    if not audit_store.move_head(head.chain, read_at, head.sequence, head.mac):
+        raise ChainForked(f"The audit chain {head.chain} has a second writer.")
 
 
 class ChainForked(Exception):
     """Two writers on one chain. The transaction must be rolled back."""
-
-
-_MOVE_HEAD = "UPDATE keys_auditchain SET sequence = %s, mac = %s WHERE name = %s AND sequence = %s"
 
 
 _texts = attrgetter(*TEXT_FIELDS)

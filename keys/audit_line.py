@@ -58,6 +58,26 @@ class AuditLine:
     mac: bytes = b""
     canonical: bytes = b""
 
+    def again(self, request_id: str, details: dict[str, Any], fingerprints: bytes) -> "AuditLine":
+        """Return the record of the same act, done once more and now, by the same actor in another request."""
+        return AuditLine(
+            action=self.action,
+            outcome=self.outcome,
+            reason=self.reason,
+            actor_kind=self.actor_kind,
+            actor_id=self.actor_id,
+            actor_name=self.actor_name,
+            credential=self.credential,
+            namespace=self.namespace,
+            address=self.address,
+            web_origin=self.web_origin,
+            user_agent=self.user_agent,
+            request_id=request_id,
+            instance=self.instance,
+            details=details,
+            fingerprints=fingerprints,
+        )
+
     def row(self) -> tuple[Any, ...]:
         """Return the values of INSERT, in a form that SQLite and PostgreSQL both take. Times are UTC."""
         return (

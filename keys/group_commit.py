@@ -11,13 +11,14 @@ import logging
 import queue
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from keys import audit, audit_chain, epoch
+from keys import audit, audit_chain, audit_store, epoch
 from keys.actor import operator
 from keys.audit_chain import ChainForked, Head
 from keys.audit_line import AuditLine
@@ -27,34 +28,75 @@ from keys.models import AuditChain
 
 logger = logging.getLogger(__name__)
 
-_MAX_BATCH = 200
+_ENOUGH = 200  # records for one transaction
+
+
+Then = Callable[[Exception | None], None]
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A record on its way: an error until it is committed.
+    """A record on its way. `epoch` is the one it is only true under, or None where that does not matter.
 
-    `epoch` is the one it is only true under, or None where that does not matter.
+    `error` says, once the writer has had it, why it is not committed.
     """
 
     line: AuditLine
     epoch: int | None
-    error: Exception | None = field(default_factory=lambda: AuditUnavailable("The audit record is not committed."))
+    error: Exception | None = None
 
 
 @dataclass(slots=True, eq=False)
-class _WaitingThread(_Waiting):
+class _Batch:
+    """Records that came together: those of one thread, or of one turn of an event loop.
+
+    `is_settled` becomes true once, by the writer or, in a loop, by the deadline.
+    """
+
+    items: list[_Waiting]
+    is_settled: bool = False
+
+    def settle(self) -> None:
+        """Tell who waits, from the writer's thread."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True, eq=False)
+class _ThreadBatch(_Batch):
     done: threading.Event = field(default_factory=threading.Event)
+
+    def settle(self) -> None:
+        self.is_settled = True
+        self.done.set()
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class _WaitingTask(_Waiting):
+class _LoopBatch(_Batch):
     loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[None]
+    thens: list[Then] = field(default_factory=list)
+    deadline: asyncio.TimerHandle | None = None
 
-    def finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+    def add(self, line: AuditLine, epoch: int, then: Then) -> None:
+        self.items.append(_Waiting(line, epoch))
+        self.thens.append(then)
+
+    def settle(self) -> None:
+        self.loop.call_soon_threadsafe(self.tell)
+
+    def tell(self) -> None:
+        """Call back, in the loop."""
+        if self.is_settled:
+            return
+        self.is_settled = True
+        if self.deadline is not None:
+            self.deadline.cancel()
+        for item, then in zip(self.items, self.thens, strict=True):
+            then(item.error)
+
+    def expire(self) -> None:
+        for item in self.items:
+            item.error = item.error or AuditUnavailable("The audit record could not be committed in time.")
+        self.tell()
 
 
 class GroupCommit:
@@ -62,8 +104,9 @@ class GroupCommit:
 
     def __init__(self) -> None:
         self._chain_name = f"codec-{uuid.uuid4()}"
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._gathering: _LoopBatch | None = None
 
     def start(self) -> None:
         """From now on, one thread writes for all."""
@@ -81,28 +124,35 @@ class GroupCommit:
 
         After a time-out it may still be written: the log may say more than happened, never less.
         """
-        mine = _WaitingThread(line, epoch_number)
+        mine = _Waiting(line, epoch_number)
+        batch = _ThreadBatch([mine])
         if self._thread is None:
-            self._commit([mine])
+            self._commit([batch])
         else:
-            self._queue.put(mine)
+            self._queue.put(batch)
             self._revive()
-        if not mine.done.wait(settings.CODEC_AUDIT_SECONDS):
+        if not batch.done.wait(settings.CODEC_AUDIT_SECONDS):
             raise AuditUnavailable("The audit record could not be committed in time.")
         if mine.error is not None:
             raise mine.error
 
-    async def write_from_loop(self, line: AuditLine, epoch_number: int) -> None:
-        """Do the same for a task of an event loop, which goes on with others meanwhile. Needs the thread."""
-        loop = asyncio.get_running_loop()
-        mine = _WaitingTask(line, epoch_number, loop=loop, done=loop.create_future())
-        self._queue.put(mine)
+    def submit(self, line: AuditLine, epoch_number: int, then: Then) -> None:
+        """Do the same for an event loop, which goes on meanwhile: `then` is called in it with the error, or None.
+
+        What one turn of the loop submits goes to the writer together. Needs the thread; one loop only.
+        """
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = _LoopBatch([], loop=loop)
+            loop.call_soon(self._hand_over)
+        self._gathering.add(line, epoch_number, then)
+
+    def _hand_over(self) -> None:
+        batch, self._gathering = self._gathering, None
+        assert batch is not None  # noqa: S101
+        batch.deadline = batch.loop.call_later(settings.CODEC_AUDIT_SECONDS, batch.expire)
+        self._queue.put(batch)
         self._revive()
-        deadline = loop.call_later(settings.CODEC_AUDIT_SECONDS, mine.finish)
-        await mine.done
-        deadline.cancel()
-        if mine.error is not None:
-            raise mine.error
 
     def _revive(self) -> None:
         """An error that nobody foresaw ends the thread and fails its batch; the next request starts another."""
@@ -117,66 +167,58 @@ class GroupCommit:
         finally:
             connection.close()
 
-    def _gather(self, first: _Waiting) -> list[_Waiting]:
-        batch = [first]
-        while len(batch) < _MAX_BATCH and not self._queue.empty():
-            if (item := self._queue.get()) is None:
-                self._queue.put(None)  # the end comes after this batch
+    def _gather(self, first: _Batch) -> list[_Batch]:
+        batches, size = [first], len(first.items)
+        while size < _ENOUGH and not self._queue.empty():
+            if (batch := self._queue.get()) is None:
+                self._queue.put(None)  # the end comes after these
                 break
-            batch.append(item)
-        return batch
+            batches.append(batch)
+            size += len(batch.items)
+        return batches
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batches: list[_Batch]) -> None:
+        items = [item for batch in batches for item in batch.items]
         try:
-            with transaction.atomic():
-                number, head = self._read_epoch_and_head()
-                current = [item for item in batch if item.epoch is None or item.epoch == number]
-                if current:
-                    audit_chain.append(head, [item.line for item in current])
+            self._write(items)
         except (DatabaseError, ChainForked, VaultUnavailable) as error:
-            logger.error("%d audit records could not be committed: %s", len(batch), type(error).__name__)
+            logger.error("%d audit records could not be committed: %s", len(items), type(error).__name__)
             self._chain_name = f"codec-{uuid.uuid4()}"  # whatever became of the old one, nobody writes to it again
-        else:
-            stream.put([item.line for item in current])
-            for item in batch:
-                is_current = item.epoch is None or item.epoch == number
-                item.error = None if is_current else epoch.PolicyMoved("The policy has changed.")
+            _fail(items)
+        except BaseException:
+            _fail(items)
+            raise
         finally:
-            _wake(batch)
+            for batch in batches:
+                batch.settle()
+
+    def _write(self, items: list[_Waiting]) -> None:
+        """Commit the records that are true under the epoch that is in force; note of the others why they are not."""
+        with transaction.atomic():
+            number, head = self._read_epoch_and_head()
+            current = [item.line for item in items if item.epoch is None or item.epoch == number]
+            if current:
+                audit_chain.append(head, current)
+        stream.put(current)
+        if len(current) < len(items):
+            for item in items:
+                if item.epoch is not None and item.epoch != number:
+                    item.error = epoch.PolicyMoved("The policy has changed.")
 
     def _read_epoch_and_head(self) -> tuple[int, Head]:
         """Return both by one statement. The first time, open this process's chain."""
-        with connection.cursor() as cursor:
-            cursor.execute(_READ, [self._chain_name])
-            row = cursor.fetchone()
-        if row is None:
+        found = audit_store.read_epoch_and_head(self._chain_name)
+        if found is None:
             number = epoch.read()
             open_chain(self._chain_name)
             return number, Head(self._chain_name, 0, audit_chain.genesis(self._chain_name))
-        return row[0], Head(self._chain_name, row[1], bytes(row[2]))
+        number, sequence, mac = found
+        return number, Head(self._chain_name, sequence, mac)
 
 
-def _wake(batch: list[_Waiting]) -> None:
-    """Let threads and tasks go on; all tasks of a loop by one call into it."""
-    tasks: dict[asyncio.AbstractEventLoop, list[_WaitingTask]] = {}
-    for item in batch:
-        if isinstance(item, _WaitingThread):
-            item.done.set()
-        elif isinstance(item, _WaitingTask):
-            tasks.setdefault(item.loop, []).append(item)
-    for loop, waiting in tasks.items():
-        loop.call_soon_threadsafe(_finish, waiting)
-
-
-def _finish(waiting: list[_WaitingTask]) -> None:
-    for item in waiting:
-        item.finish()
-
-
-_READ = (
-    "SELECT keys_policyepoch.number, keys_auditchain.sequence, keys_auditchain.mac "
-    "FROM keys_policyepoch, keys_auditchain WHERE keys_auditchain.name = %s"
-)
+def _fail(items: list[_Waiting]) -> None:
+    for item in items:
+        item.error = AuditUnavailable("The audit record is not committed.")
 
 
 def open_chain(name: str) -> None:

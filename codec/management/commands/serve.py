@@ -32,7 +32,7 @@ class Command(VaultCommand):
             "codecsite.asgi:application",
             host=settings.CODEC_BIND,
             port=settings.PORT,
-            http="httptools",
+            http="codecsite.protocol:CodecProtocol",
             loop="uvloop",
             lifespan="off",
             ws="none",
