@@ -1,6 +1,5 @@
 """One codec request whose caller is known: checked for rate and right, and recorded whatever becomes of it."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,7 +63,10 @@ class Entry:
         )
 
     def count_keys(self, labels: list[str]) -> None:
-        self.details["keys"] = dict(Counter(labels))
+        counts: dict[str, int] = {}
+        for label in labels:
+            counts[label] = counts.get(label, 0) + 1
+        self.details["keys"] = counts
 
     def note_not_enabled(self, key_ids: list[str]) -> None:
         if key_ids:

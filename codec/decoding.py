@@ -38,14 +38,19 @@ def read_payloads(call: CodecCall) -> list[Payload]:
     return _decode_recorded(AuditAction.PAYLOAD_READ, call)
 
 
-def repeat_decode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
+def remembered_keys(namespace: Namespace, epoch: int) -> RememberedKeys:
+    """Return the keys with which repeat_decode and repeat_encode do their work."""
+    return RememberedKeys(namespace, epoch)
+
+
+def repeat_decode(payloads: list[Payload], keys: RememberedKeys, entry: Entry) -> list[Payload]:
     """Decode with the keys that this process remembers. The caller has the permission, and records.
 
     Raises NotRemembered, PayloadCodecError; where it does, decode_payloads has to say what is wrong.
     """
-    decoder = Decoder(RememberedKeys(namespace, epoch), decoding_limits())
+    decoder = Decoder(keys, decoding_limits())
     decoded = [decoder.decode(payload) for payload in payloads]
-    entry.note_openings(namespace.name, decoder.openings)
+    entry.note_openings(keys.namespace.name, decoder.openings)
     return decoded
 
 

@@ -25,12 +25,12 @@ def encode_payloads(call: CodecCall) -> list[Payload]:
         return _encode(payloads, namespace, call.epoch, entry)
 
 
-def repeat_encode(payloads: list[Payload], namespace: Namespace, epoch: int, entry: Entry) -> list[Payload]:
+def repeat_encode(payloads: list[Payload], keys: RememberedKeys, entry: Entry) -> list[Payload]:
     """Encode with the keys that this process remembers. The caller has the permission, and records.
 
     Raises NotRemembered, PayloadCodecError; where it does, encode_payloads has to say what is wrong.
     """
-    encoder = Encoder(RememberedKeys(namespace, epoch), namespace.codec_chain.split(","))
+    encoder = Encoder(keys, keys.namespace.codec_chain.split(","))
     encoded = [encoder.encode(payload) for payload in payloads]
     entry.count_keys(encoder.key_labels)
     return encoded

@@ -19,10 +19,11 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from codec import rate_limit, wire
 from codec.codec_call import Entry
-from codec.decoding import repeat_decode
+from codec.decoding import remembered_keys, repeat_decode
 from codec.encoding import repeat_encode
 from codec.errors import CodecError
 from codec.limits import wire_limits
@@ -58,6 +59,7 @@ class Remembered:
     """
 
     permission: Permission
+    keys: Any
     tally: Tally
     line: AuditLine
     headers: Headers
@@ -125,6 +127,7 @@ class Front:
         kept = [header for header in headers if header[0] not in _OWN_HEADERS]
         self._memory[likeness] = Remembered(
             permission=permission,
+            keys=remembered_keys(permission.namespace, permission.epoch),
             tally=tally,
             line=_line(permission),
             headers=kept,
@@ -141,7 +144,7 @@ class Front:
         if len(body) > LARGEST_BODY or not rate_limit.admit(permission.principal):
             return None
         try:
-            answer = _transform(permission, body, entry)
+            answer = _transform(remembered, body, entry)
         except (CodecError, KeysError, PayloadCodecError):
             return None
         entry.note_grant(permission.allowed)
@@ -155,13 +158,14 @@ def refusal_of(error: Exception) -> str | None:
     return "audit_unavailable" if isinstance(error, AuditUnavailable) else None
 
 
-def _transform(permission: Permission, body: bytes, entry: Entry) -> bytes:
+def _transform(remembered: Remembered, body: bytes, entry: Entry) -> bytes:
     """Return the answer's body. Raises CodecError, KeysError, PayloadCodecError where it is not a plain success."""
+    permission = remembered.permission
     payloads = wire.parse_payloads(body, limits=wire_limits(), refuse_unknown_fields=permission.encodes)
     entry.count_payloads(payloads)
     if permission.encodes:
-        return wire.write_payloads(repeat_encode(payloads, permission.namespace, permission.epoch, entry))
-    decoded = repeat_decode(payloads, permission.namespace, permission.epoch, entry)
+        return wire.write_payloads(repeat_encode(payloads, remembered.keys, entry))
+    decoded = repeat_decode(payloads, remembered.keys, entry)
     return wire.write_readable(decoded) if permission.readable else wire.write_payloads(decoded)
 
 

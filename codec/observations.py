@@ -121,7 +121,9 @@ class Observations:
         """Return whether somebody else's request came from a browser like this one, at the same address."""
         with self._lock:
             callers = self._browsers.get(browser, _Callers())
-            last = [tally.last for who, known in callers.items() if who not in {user_id, None} for tally in known.values()]
+            last = [
+                tally.last for who, known in callers.items() if who not in {user_id, None} for tally in known.values()
+            ]
         return any(map(self._is_recent, last))
 
     def clear(self) -> None:

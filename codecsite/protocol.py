@@ -5,8 +5,9 @@ taken only when all of it came at once. Whatever the front layer cannot answer g
 where it stands: uvicorn's cycle of request and response exists from the start, only its task is not started.
 """
 
-from typing import Any
+from typing import Any, cast
 
+from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from codec.front import Remembered, Repetition, front, refusal_of
@@ -28,8 +29,9 @@ class CodecProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.get_method() == b"POST" and _NOT_PLAIN.isdisjoint(name for name, _ in self.headers):
             client = self.client[0] if self.client else ""
-            likeness = self.scope["codec.likeness"] = front.likeness(client, self.url, self.headers)
-            self.scope["codec.remembered"] = front.recall(likeness)
+            marks = _marks(self.scope)
+            marks["codec.likeness"] = front.likeness(client, self.url, self.headers)
+            marks["codec.remembered"] = front.recall(marks["codec.likeness"])
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -38,7 +40,7 @@ class CodecProtocol(HttpToolsProtocol):
             self._answer()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if app is self.app and cycle.more_body and cycle.keep_alive and cycle.scope.get("codec.remembered"):
+        if app is self.app and cycle.more_body and cycle.keep_alive and _marks(cycle.scope).get("codec.remembered"):
             self._held = cycle, app
         else:
             super()._start_asgi_task(cycle, app)
@@ -52,7 +54,7 @@ class CodecProtocol(HttpToolsProtocol):
         """Repeat the answer to the held request, once its record is committed."""
         assert self._held is not None  # noqa: S101
         cycle = self._held[0]
-        remembered: Remembered = cycle.scope["codec.remembered"]
+        remembered: Remembered = _marks(cycle.scope)["codec.remembered"]
         repetition = None if self.flow.write_paused else front.repeat(remembered, bytes(cycle.body))
         if repetition is None:
             self._decide_afresh(*self._held)
@@ -62,15 +64,14 @@ class CodecProtocol(HttpToolsProtocol):
         self._held = None
 
     def _decide_afresh(self, cycle: RequestResponseCycle, app: Any, refusal: str | None = None) -> None:
-        front.forget(cycle.scope["codec.likeness"])
-        del cycle.scope["codec.remembered"]
+        marks = _marks(cycle.scope)
+        front.forget(marks["codec.likeness"])
+        del marks["codec.remembered"]
         if refusal is not None:
-            cycle.scope["codec.refusal"] = refusal
+            marks["codec.refusal"] = refusal
         super()._start_asgi_task(cycle, app)
 
-    def _finish(
-        self, cycle: RequestResponseCycle, app: Any, repetition: Repetition, error: Exception | None
-    ) -> None:
+    def _finish(self, cycle: RequestResponseCycle, app: Any, repetition: Repetition, error: Exception | None) -> None:
         if cycle.disconnected:
             return
         if error is not None:
@@ -80,6 +81,11 @@ class CodecProtocol(HttpToolsProtocol):
         self.transport.write(_as_http(repetition, self.server_state.default_headers))
         cycle.response_started = cycle.response_complete = True
         self.on_response_complete()
+
+
+def _marks(scope: HTTPScope) -> dict[str, Any]:
+    """Return the scope as what it is, a dictionary that holds our marks, too."""
+    return cast(dict[str, Any], scope)
 
 
 def _as_http(repetition: Repetition, default_headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -7,11 +7,11 @@ tells nothing of either: nonce (12 bytes) and tag (16) stand at the ends of the 
 is HMAC-SHA256(audit key, "fingerprint-v1").
 """
 
-import hmac
 from functools import lru_cache
 
 from django.conf import settings
 
+from keys.keyed_digest import hmac_sha256
 from keys.names import length_prefixed
 
 SIZE = 16
@@ -19,7 +19,7 @@ SIZE = 16
 
 def fingerprint(namespace: str, key_id: str, nonce: bytes, tag: bytes) -> bytes:
     """Return the 16 bytes that stand for one encrypted payload."""
-    return hmac.digest(_key(settings.CODEC_AUDIT_KEY), _prefix(namespace, key_id) + nonce + tag, "sha256")[:SIZE]
+    return hmac_sha256(_key(settings.CODEC_AUDIT_KEY), _prefix(namespace, key_id) + nonce + tag)[:SIZE]
 
 
 def unpack(packed: bytes) -> list[bytes]:
@@ -29,7 +29,7 @@ def unpack(packed: bytes) -> list[bytes]:
 
 @lru_cache(maxsize=16)
 def _key(audit_key: str) -> bytes:
-    return hmac.digest(bytes.fromhex(audit_key), b"fingerprint-v1", "sha256")
+    return hmac_sha256(bytes.fromhex(audit_key), b"fingerprint-v1")
 
 
 @lru_cache(maxsize=1024)

@@ -111,7 +111,19 @@ class Keyring:
 
 
 class RememberedKeys(Keyring):
-    """The same, of what this process remembers only: it asks neither database nor KEK. Raises NotRemembered."""
+    """The same for many requests, of what this process remembers only: it asks neither database nor KEK.
+
+    It looks into the cache anew every second, so that no key is used much longer than the cache would keep it.
+    Raises NotRemembered.
+    """
+
+    _look_again = 0.0
+
+    def _once(self, wire_id: bytes | None) -> OpenKey | None:
+        if (now := time.monotonic()) >= self._look_again:
+            self._found.clear()
+            self._look_again = now + 1
+        return super()._once(wire_id)
 
     def _open(self, digest: str, wire_id: bytes | None) -> OpenKey | None:
         raise NotRemembered("This process does not hold the key now.")

@@ -15,6 +15,7 @@ samples-typescript encryption/src/encryption-codec.ts; Java, .NET and Ruby write
 
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from temporalio.api.common.v1 import Payload
@@ -31,8 +32,7 @@ TAG_BYTES = 16
 FOREIGN_KEY = "encryption-dek"
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """One layer that was decrypted: the key's label, and the nonce and tag that tell this ciphertext from others."""
 
     key_label: str

@@ -79,9 +79,10 @@ class Decoder:
 
     def _peel(self, payload: Payload) -> Payload | None:
         """Return what the outermost codec encoded, None if that codec is not one of ours."""
-        if aes_gcm.is_ours(payload):
+        encoding = payload.metadata.get("encoding", b"")
+        if encoding == aes_gcm.ENCODING and aes_gcm.FOREIGN_KEY not in payload.metadata:
             return self._decrypt(payload)
-        codec = compression.BY_ENCODING.get(payload.metadata.get("encoding", b""))
+        codec = compression.BY_ENCODING.get(encoding)
         return self._decompress(payload, codec) if codec else None
 
     def _decrypt(self, payload: Payload) -> Payload:
