@@ -12,11 +12,10 @@ from codec.authorization import Allowed, Authorize, Denied
 from codec.callers.principal import Principal
 from codec.errors import CodecError, NotAllowed, RateLimited, Unavailable
 from codec.payload_codec.chain import Opening
-from keys import audit
+from keys import audit, fingerprints
 from keys.actor import Actor
 from keys.audit import AuditAction, Outcome
 from keys.epoch import PolicyMoved
-from keys.fingerprints import fingerprint
 from keys.group_commit import codec_requests
 from keys.models import Namespace
 
@@ -58,9 +57,7 @@ class Entry:
 
     def note_openings(self, namespace: str, openings: list[Opening]) -> None:
         self.count_keys([opening.key_label for opening in openings])
-        self.fingerprints = b"".join(
-            fingerprint(namespace, opening.key_label, opening.nonce, opening.tag) for opening in openings
-        )
+        self.fingerprints = fingerprints.pack(namespace, openings)
 
     def count_keys(self, labels: list[str]) -> None:
         counts: dict[str, int] = {}

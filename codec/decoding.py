@@ -7,13 +7,15 @@ from codec.codec_call import CodecCall, Entry, permitted_namespace, recorded
 from codec.errors import NotAllowed, TooLarge, Unavailable, Undecodable
 from codec.limits import decoding_limits
 from codec.payload_codec.aes_gcm import KEY_ID
-from codec.payload_codec.chain import Decoder
+from codec.payload_codec.chain import Decoder, Limits
 from codec.payload_codec.errors import LimitExceeded, PayloadCodecError
 from keys import lifecycle
 from keys.audit import AuditAction
 from keys.errors import VaultUnavailable
 from keys.keyring import Keyring, RememberedKeys
 from keys.models import Namespace
+
+__all__ = ["RememberedKeys", "decode_payloads", "read_payloads", "remembered_keys", "repeat_decode"]
 
 
 def decode_payloads(call: CodecCall) -> list[Payload]:
@@ -43,12 +45,12 @@ def remembered_keys(namespace: Namespace, epoch: int) -> RememberedKeys:
     return RememberedKeys(namespace, epoch)
 
 
-def repeat_decode(payloads: list[Payload], keys: RememberedKeys, entry: Entry) -> list[Payload]:
+def repeat_decode(payloads: list[Payload], keys: RememberedKeys, limits: Limits, entry: Entry) -> list[Payload]:
     """Decode with the keys that this process remembers. The caller has the permission, and records.
 
     Raises NotRemembered, PayloadCodecError; where it does, decode_payloads has to say what is wrong.
     """
-    decoder = Decoder(keys, decoding_limits())
+    decoder = Decoder(keys, limits)
     decoded = [decoder.decode(payload) for payload in payloads]
     entry.note_openings(keys.namespace.name, decoder.openings)
     return decoded

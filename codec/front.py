@@ -19,17 +19,18 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 from codec import rate_limit, wire
 from codec.codec_call import Entry
-from codec.decoding import remembered_keys, repeat_decode
+from codec.decoding import RememberedKeys, remembered_keys, repeat_decode
 from codec.encoding import repeat_encode
 from codec.errors import CodecError
-from codec.limits import wire_limits
+from codec.limits import decoding_limits, wire_limits
 from codec.observations import Tally
+from codec.payload_codec.chain import Limits
 from codec.payload_codec.errors import PayloadCodecError
 from codec.permission import Permission
+from codec.wire import WireLimits
 from keys import audit
 from keys.audit import AuditAction
 from keys.audit_line import AuditLine
@@ -59,7 +60,9 @@ class Remembered:
     """
 
     permission: Permission
-    keys: Any
+    keys: RememberedKeys
+    wire_limits: WireLimits
+    decoding_limits: Limits
     tally: Tally
     line: AuditLine
     headers: Headers
@@ -128,6 +131,8 @@ class Front:
         self._memory[likeness] = Remembered(
             permission=permission,
             keys=remembered_keys(permission.namespace, permission.epoch),
+            wire_limits=wire_limits(),
+            decoding_limits=decoding_limits(),
             tally=tally,
             line=_line(permission),
             headers=kept,
@@ -161,11 +166,11 @@ def refusal_of(error: Exception) -> str | None:
 def _transform(remembered: Remembered, body: bytes, entry: Entry) -> bytes:
     """Return the answer's body. Raises CodecError, KeysError, PayloadCodecError where it is not a plain success."""
     permission = remembered.permission
-    payloads = wire.parse_payloads(body, limits=wire_limits(), refuse_unknown_fields=permission.encodes)
+    payloads = wire.parse_payloads(body, limits=remembered.wire_limits, refuse_unknown_fields=permission.encodes)
     entry.count_payloads(payloads)
     if permission.encodes:
         return wire.write_payloads(repeat_encode(payloads, remembered.keys, entry))
-    decoded = repeat_decode(payloads, remembered.keys, entry)
+    decoded = repeat_decode(payloads, remembered.keys, remembered.decoding_limits, entry)
     return wire.write_readable(decoded) if permission.readable else wire.write_payloads(decoded)
 
 

@@ -7,6 +7,7 @@ tells nothing of either: nonce (12 bytes) and tag (16) stand at the ends of the 
 is HMAC-SHA256(audit key, "fingerprint-v1").
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from django.conf import settings
@@ -19,7 +20,15 @@ SIZE = 16
 
 def fingerprint(namespace: str, key_id: str, nonce: bytes, tag: bytes) -> bytes:
     """Return the 16 bytes that stand for one encrypted payload."""
-    return hmac_sha256(_key(settings.CODEC_AUDIT_KEY), _prefix(namespace, key_id) + nonce + tag)[:SIZE]
+    return pack(namespace, [(key_id, nonce, tag)])
+
+
+def pack(namespace: str, openings: Iterable[tuple[str, bytes, bytes]]) -> bytes:
+    """Return the fingerprints of encrypted payloads, given as (key id, nonce, tag), side by side."""
+    key = _key(settings.CODEC_AUDIT_KEY)
+    return b"".join(
+        hmac_sha256(key, _prefix(namespace, key_id) + nonce + tag)[:SIZE] for key_id, nonce, tag in openings
+    )
 
 
 def unpack(packed: bytes) -> list[bytes]:

@@ -28,12 +28,20 @@ def sign_in(codec_url: str, person: Person) -> str:
     return f"{SESSION_COOKIE}={_cookies(answer)[SESSION_COOKIE].value}"
 
 
+def sign_out(codec_url: str, cookie: str) -> None:
+    """End the session of this Cookie header, through the button on the start page."""
+    token = _cookies(_ask(codec_url, "GET"))[CSRF_COOKIE].value
+    headers = {"Cookie": f"{cookie}; {CSRF_COOKIE}={token}", "Content-Type": "application/x-www-form-urlencoded"}
+    answer = _ask(codec_url, "POST", urlencode({"csrfmiddlewaretoken": token}), headers, path="/logout/")
+    assert answer.status == 302, answer.status
+
+
 def _ask(
-    codec_url: str, method: str, body: str = "", headers: dict[str, str] | None = None
+    codec_url: str, method: str, body: str = "", headers: dict[str, str] | None = None, *, path: str = "/login/"
 ) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(urlsplit(codec_url).netloc, timeout=10)
     try:
-        connection.request(method, "/login/", body, headers or {})
+        connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         answer.read()
         return answer

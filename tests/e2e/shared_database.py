@@ -3,13 +3,18 @@
 import json
 import secrets
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from demo.codec_server import Installation
+from demo.codec_server import Installation, serving, set_up
+from demo.processes import free_port
+from tests import postgresql
+from tests.e2e.at_once import AtOnce
 from tests.e2e.people import Person, sign_in
 
 ORIGIN = "http://localhost:8080"
@@ -24,6 +29,20 @@ class OnPostgreSQL(Installation):
 
     def environment(self) -> Mapping[str, str]:
         return {**super(OnPostgreSQL, self).environment(), "DATABASE_URL": self.database_url}
+
+
+@contextmanager
+def two_on_postgresql(directory: Path) -> Iterator[tuple[OnPostgreSQL, OnPostgreSQL]]:
+    """Serve as two processes with one database, one KEK and one secret key."""
+    database = postgresql.start(directory / "postgresql")
+    try:
+        url = database.get_uri()
+        first, second = (OnPostgreSQL(directory, free_port(), [ORIGIN], database_url=url) for _ in range(2))
+        set_up(first)
+        with serving(first), serving(second):
+            yield first, second
+    finally:
+        database.cleanup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +82,7 @@ class KeptConnection:
     """A client that keeps its connection, as browsers do, and opens another one after an error."""
 
     def __init__(self, client: CodecClient) -> None:
-        self._connection = HTTPConnection(urlsplit(client.url).netloc, timeout=30)
+        self._connection = AtOnce(urlsplit(client.url).netloc, timeout=30)
         self._headers = client.headers()
 
     def decode(self, payload: dict) -> tuple[int, str]:

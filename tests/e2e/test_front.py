@@ -1,25 +1,37 @@
 """The front layer gives the answer that Django gives, and forgets with the very next request.
 
-A header that no server looks at, different each time, makes a request unlike any before it: Django answers that one.
+Everything is asked of one of two processes on PostgreSQL; what changes is changed by the other, or by a command. A
+header that no server looks at, different each time, makes a request unlike any before it: Django answers that one.
 """
 
+import base64
 import http.client
 import json
 import os
-import sqlite3
+import socket
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
+from enum import Enum
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from demo.codec_server import Installation, serving, set_up
-from demo.processes import free_port
-from tests.e2e.shared_database import ORIGIN, PLAIN, CodecClient, cookie_of_alice
+from tests.e2e.at_once import AtOnce
+from tests.e2e.people import Person, sign_in, sign_out
+from tests.e2e.shared_database import ORIGIN, PLAIN, CodecClient, OnPostgreSQL, make_person, two_on_postgresql
 
 UNLIKE = {"x-request-id", "date"}
+USUAL = {"Content-Type": "application/json", "X-Namespace": "default", "Origin": ORIGIN}
+
+
+class By(Enum):
+    """Who is to answer: the protocol, which takes what comes at once; the front layer's middleware; or Django."""
+
+    PROTOCOL = AtOnce
+    MIDDLEWARE = http.client.HTTPConnection
+    DJANGO = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +53,12 @@ class Asker:
     port: int
     usual: dict[str, str]
 
-    def ask(self, body: bytes, *, target: str = "/decode", by_django: bool = False, **changed: str | None) -> Answer:
+    def ask(self, body: bytes, *, target: str = "/decode", by: By = By.PROTOCOL, **changed: str | None) -> Answer:
         """POST with the usual headers, `changed` ones replaced or, where None, left out."""
         headers = self.usual | {name.replace("_", "-").title(): value for name, value in changed.items()}
-        if by_django:
+        if by is By.DJANGO:
             headers["X-Unlike"] = os.urandom(8).hex()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = (by.value or AtOnce)("127.0.0.1", self.port, timeout=20)
         try:
             connection.request(
                 "POST", target, body, {name: value for name, value in headers.items() if value is not None}
@@ -58,26 +70,34 @@ class Asker:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("front"), free_port(), [ORIGIN])
-    set_up(installation)
-    with serving(installation):
-        yield installation
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OnPostgreSQL, OnPostgreSQL]]:
+    with two_on_postgresql(tmp_path_factory.mktemp("front")) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
-def cookie(server: Installation) -> str:
-    return cookie_of_alice(server)
+def server(servers: tuple[OnPostgreSQL, OnPostgreSQL]) -> OnPostgreSQL:
+    """The one where things are changed."""
+    return servers[0]
 
 
 @pytest.fixture(scope="module")
-def asker(server: Installation, cookie: str) -> Asker:
-    usual = {"Content-Type": "application/json", "X-Namespace": "default", "Origin": ORIGIN, "Cookie": cookie}
-    return Asker(server.port, usual)
+def alice(server: OnPostgreSQL) -> Person:
+    return make_person(server, "alice")
 
 
 @pytest.fixture(scope="module")
-def encoded(server: Installation, cookie: str) -> bytes:
+def cookie(server: OnPostgreSQL, alice: Person) -> str:
+    return sign_in(server.url, alice)
+
+
+@pytest.fixture(scope="module")
+def asker(servers: tuple[OnPostgreSQL, OnPostgreSQL], cookie: str) -> Asker:
+    return Asker(servers[1].port, {**USUAL, "Cookie": cookie})
+
+
+@pytest.fixture(scope="module")
+def encoded(server: OnPostgreSQL, cookie: str) -> bytes:
     return json.dumps({"payloads": [CodecClient(server.url, cookie).encode()]}).encode()
 
 
@@ -89,17 +109,19 @@ def warm(asker: Asker, encoded: bytes) -> Asker:
     return asker
 
 
-def records(server: Installation, outcome: str) -> int:
-    with closing(sqlite3.connect(server.directory / "db.sqlite3", timeout=20)) as connection:
-        query = "SELECT COUNT(*) FROM keys_auditrecord WHERE action = 'payload:decoded' AND outcome = ?"
+def records(server: OnPostgreSQL, outcome: str) -> int:
+    with psycopg.connect(server.database_url) as connection:
+        query = "SELECT COUNT(*) FROM keys_auditrecord WHERE action = 'payload:decoded' AND outcome = %s"
         return int(connection.execute(query, [outcome]).fetchone()[0])
 
 
 def test_repeated_decode_is_recorded_like_the_first(server, warm, encoded):
     before = records(server, "allowed")
-    numbers = {warm.ask(encoded).headers["x-request-id"] for _ in range(5)}
-    assert len(numbers) == 5
-    assert records(server, "allowed") == before + 5
+    numbers = [warm.ask(encoded, by=by).headers["x-request-id"] for by in (By.PROTOCOL, By.MIDDLEWARE) * 3]
+    processes = {number.partition("-")[0] for number in numbers}
+    assert len(set(numbers)) == 6
+    assert len(processes) == 1  # the numbers are the front layer's: Django's have no process in them
+    assert records(server, "allowed") == before + 6
 
 
 @pytest.mark.parametrize(
@@ -130,45 +152,152 @@ def test_foreign_origin_gets_no_cors_header_of_the_one_before(warm, encoded):
     assert "access-control-allow-origin" not in warm.ask(encoded, origin="http://evil.example").headers
 
 
-def revoke(server: Installation) -> None:
+def revoke(server: OnPostgreSQL) -> None:
     server.manage("revoke", "alice", "default", "--reason", "test")
 
 
-def expire_grant(server: Installation) -> None:
-    server.manage(
-        "shell",
-        "--verbosity=0",
-        stdin=(
-            "from django.utils import timezone\nfrom codec.models import Grant\n"
-            "Grant.objects.filter(ends_at=None).update(ends_at=timezone.now())"
-        ),
-    )
+def expire_grant(server: OnPostgreSQL) -> None:
+    execute(server, "UPDATE codec_grant SET ends_at = now() WHERE revoked_at IS NULL")
 
 
-def disable_user(server: Installation) -> None:
-    script = "from codec.models import User; User.objects.filter(username='alice').update(is_active=False)"
-    server.manage("shell", "--verbosity=0", stdin=script)
+def disable_user(server: OnPostgreSQL) -> None:
+    execute(server, "UPDATE codec_user SET is_active = false WHERE username = 'alice'")
 
 
-def end_session(server: Installation) -> None:
-    script = "from codec.models import UserSession; UserSession.objects.all().delete()"
-    server.manage("shell", "--verbosity=0", stdin=script)
+def retire_namespace(server: OnPostgreSQL) -> None:
+    execute(server, "UPDATE keys_namespace SET retired_at = now() WHERE name = 'default'")
+
+
+def execute(server: OnPostgreSQL, statement: str) -> None:
+    with psycopg.connect(server.database_url) as connection:
+        connection.execute(statement)
 
 
 @pytest.fixture
-def put_right(server: Installation) -> Iterator[None]:
+def put_right(server: OnPostgreSQL) -> Iterator[None]:
     yield
-    script = "from codec.models import User; User.objects.filter(username='alice').update(is_active=True)"
-    server.manage("shell", "--verbosity=0", stdin=script)
+    execute(server, "UPDATE codec_user SET is_active = true")
+    execute(server, "UPDATE keys_namespace SET retired_at = NULL")
     server.manage("grant", "alice", "default", "--decode", "--encode", "--reason", "test")
 
 
-@pytest.mark.parametrize(("change", "status"), [(revoke, 403), (expire_grant, 403), (disable_user, 401)])
-def test_what_was_remembered_is_gone_with_the_next_request(server, warm, encoded, put_right, change, status):
+@pytest.mark.parametrize("by", [By.PROTOCOL, By.MIDDLEWARE])
+@pytest.mark.parametrize(
+    ("change", "status"), [(revoke, 403), (expire_grant, 403), (disable_user, 401), (retire_namespace, 403)]
+)
+def test_what_was_remembered_is_gone_with_the_next_request(server, warm, encoded, put_right, change, status, by):
     before = records(server, "allowed")
     change(server)
-    assert warm.ask(encoded).status == status
+    assert warm.ask(encoded, by=by).status == status
     assert records(server, "allowed") == before
+
+
+def test_rotation_is_seen_by_the_next_request(server, warm):
+    plain = json.dumps({"payloads": [PLAIN]}).encode()
+    before = [warm.ask(plain, target="/encode").body for _ in range(2)]
+    server.manage("rotate_key", "default", "--reason", "test")
+    assert key_id(warm.ask(plain, target="/encode").body) not in map(key_id, before)
+
+
+def test_disabled_key_decodes_nothing_with_the_next_request(server, warm):
+    encoded = warm.ask(json.dumps({"payloads": [PLAIN]}).encode(), target="/encode").body
+    assert [warm.ask(encoded).status for _ in range(2)] == [200, 200]
+    old = base64.b64decode(key_id(encoded)).decode()
+    server.manage("rotate_key", "default", "--reason", "test")
+    server.manage("disable_key", "default", old, "--reason", "test")
+    assert warm.ask(encoded).status == 400
+
+
+def key_id(body: bytes) -> str:
+    return json.loads(body)["payloads"][0]["metadata"]["encryption-key-id"]
+
+
+# What comes in pieces, in heaps, or breaks off
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A connection to which bytes are sent as they are."""
+
+    socket: socket.socket
+
+    def ask(self, *pieces: bytes, answers: int = 1) -> list[http.client.HTTPResponse]:
+        for piece in pieces:
+            self.socket.sendall(piece)
+        return [self._answer() for _ in range(answers)]
+
+    def _answer(self) -> http.client.HTTPResponse:
+        answer = http.client.HTTPResponse(self.socket, method="POST")
+        answer.fp = self.socket.makefile("rb", buffering=0)  # reads no further than this answer
+        answer.begin()
+        answer.content = answer.read()
+        return answer
+
+
+@pytest.fixture
+def line(warm: Asker) -> Iterator[Line]:
+    with socket.create_connection(("127.0.0.1", warm.port), timeout=20) as connection:
+        yield Line(connection)
+
+
+def request_bytes(asker: Asker, body: bytes, **more: str) -> bytes:
+    headers = {"Host": f"127.0.0.1:{asker.port}", "Accept-Encoding": "identity"}
+    headers |= {"Content-Length": str(len(body))} | asker.usual | {name.title(): text for name, text in more.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST /decode HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def test_requests_sent_in_a_heap_are_answered_in_their_order(warm, line, encoded):
+    plain = json.dumps({"payloads": [PLAIN, PLAIN]}).encode()
+    known, other = request_bytes(warm, encoded), request_bytes(warm, plain)
+    line.ask(known)
+    answers = line.ask(known + other + known + known + other, answers=5)
+    assert [len(json.loads(answer.content)["payloads"]) for answer in answers] == [1, 2, 1, 1, 2]
+
+
+def test_request_in_pieces_gets_the_same_answer(warm, line, encoded):
+    whole = request_bytes(warm, encoded)
+    first = line.ask(whole)[0].content
+    head = whole.index(b"\r\n\r\n") + 4
+    for cut in (10, head, head + 5, len(whole) - 1):
+        assert line.ask(whole[:cut], whole[cut:])[0].content == first
+
+
+@pytest.mark.parametrize("more", [{"connection": "close"}, {"expect": "100-continue"}, {"traceparent": "0" * 300}])
+def test_request_with_a_header_that_changes_the_transport_is_answered(warm, line, encoded, more):
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", warm.port), timeout=20) as connection:
+            answer = Line(connection).ask(request_bytes(warm, encoded, **more))[0]
+        assert answer.status == 200
+        assert json.loads(answer.content) == {"payloads": [PLAIN]}
+
+
+def test_trace_ids_make_no_request_unlike(warm, line, encoded):
+    numbers = [
+        line.ask(request_bytes(warm, encoded, traceparent=os.urandom(8).hex()))[0].headers["X-Request-ID"]
+        for _ in range(3)
+    ]
+    assert numbers[1].partition("-")[0] == numbers[2].partition("-")[0]
+
+
+def test_client_that_leaves_before_its_answer_harms_nobody(server, warm, encoded):
+    before = records(server, "allowed")
+    whole = request_bytes(warm, encoded)
+    with socket.create_connection(("127.0.0.1", warm.port), timeout=20) as connection:
+        Line(connection).ask(whole)
+        connection.sendall(whole)
+    assert warm.ask(encoded).status == 200
+    assert records(server, "allowed") >= before + 2
+
+
+def test_heap_of_requests_is_refused_from_the_revocation_on(server, warm, encoded, put_right):
+    heap = request_bytes(warm, encoded) * 3
+    statuses = []
+    for change in (lambda server: None, revoke):
+        change(server)
+        with socket.create_connection(("127.0.0.1", warm.port), timeout=20) as connection:
+            statuses.append([answer.status for answer in Line(connection).ask(heap, answers=3)])
+    assert statuses == [[200] * 3, [403] * 3]
 
 
 SOME_BODIES = st.one_of(
@@ -202,10 +331,22 @@ SOME_TARGETS = st.sampled_from(
 @given(body=SOME_BODIES, changed=SOME_CHANGES, target=SOME_TARGETS, own_ciphertext=st.booleans())
 def test_front_layer_answers_as_django_does(asker, encoded, body, changed, target, own_ciphertext):
     body = encoded if own_ciphertext else body
-    answers = [asker.ask(body, target=target, **changed).comparable() for _ in range(3)]
-    assert answers == [asker.ask(body, target=target, by_django=True, **changed).comparable()] * 3
+    ways = (By.PROTOCOL, By.PROTOCOL, By.MIDDLEWARE, By.MIDDLEWARE)
+    answers = [asker.ask(body, target=target, by=by, **changed).comparable() for by in ways]
+    assert answers == [asker.ask(body, target=target, by=By.DJANGO, **changed).comparable()] * len(ways)
 
 
-def test_session_that_ended_is_refused_with_the_next_request(server, warm, encoded):
-    end_session(server)
-    assert warm.ask(encoded).status == 401
+# Last, because it ends alice's session
+
+
+def test_session_that_was_ended_is_refused_with_the_next_request(server, warm, encoded):
+    execute(server, "DELETE FROM codec_usersession")
+    assert [warm.ask(encoded, by=by).status for by in (By.PROTOCOL, By.MIDDLEWARE)] == [401, 401]
+
+
+def test_person_who_signs_out_is_refused_with_the_next_request(servers, alice, encoded):
+    cookie = sign_in(servers[0].url, alice)
+    asker = Asker(servers[1].port, {**USUAL, "Cookie": cookie})
+    assert [asker.ask(encoded).status for _ in range(2)] == [200, 200]
+    sign_out(servers[0].url, cookie)
+    assert asker.ask(encoded).status == 401

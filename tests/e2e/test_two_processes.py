@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from demo.codec_server import Installation, serving, set_up
-from demo.processes import free_port
-from tests import postgresql
+from demo.codec_server import Installation
 from tests.e2e.people import sign_in
-from tests.e2e.shared_database import ORIGIN, PLAIN, CodecClient, OnPostgreSQL, cookie_of_alice, make_person
+from tests.e2e.shared_database import PLAIN, CodecClient, OnPostgreSQL, cookie_of_alice, make_person, two_on_postgresql
 
 ROTATIONS = 5
 
@@ -25,20 +23,14 @@ def key_id(payload: dict) -> str:
 
 
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = postgresql.start(tmp_path_factory.mktemp("postgresql") / "data")
-    yield server.get_uri()
-    server.cleanup()
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[OnPostgreSQL]]:
+    with two_on_postgresql(tmp_path_factory.mktemp("shared")) as both:
+        yield list(both)
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[list[Installation]]:
-    """Two processes with one database, one KEK and one secret key."""
-    directory = tmp_path_factory.mktemp("shared")
-    first, second = (OnPostgreSQL(directory, free_port(), [ORIGIN], database_url=database_url) for _ in range(2))
-    set_up(first)
-    with serving(first), serving(second):
-        yield [first, second]
+def database_url(servers: list[OnPostgreSQL]) -> str:
+    return servers[0].database_url
 
 
 @pytest.fixture(scope="module")
