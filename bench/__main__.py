@@ -5,86 +5,14 @@ python -m bench [--bodies abcd] [--connections 8,64] [--runs 5] [--seconds 4] [-
 """
 
 import argparse
-import base64
-import json
 import secrets
 import statistics
-import sys
 import tempfile
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import bodies
 from bench.load import Sample, measure
-from demo.codec_server import ROOT, set_up
-from demo.processes import free_port, running
-from tests import postgresql
-from tests.e2e.shared_database import ORIGIN, Installation, OnPostgreSQL, cookie_of_alice
-
-KEY_ID = "bench"
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    name: str
-    pid: int
-    url: str
-    headers: dict[str, str]
-
-
-@contextmanager
-def baseline(folder: Path, key: bytes) -> Iterator[Server]:
-    port = free_port()
-    command = [sys.executable, "-m", "bench.baseline", str(port), KEY_ID, key.hex()]
-    with running(command, log=folder / "baseline.log", ready_url=f"http://127.0.0.1:{port}/healthz") as process:
-        yield Server("baseline", process.pid, f"http://127.0.0.1:{port}", {"Content-Type": "application/json"})
-
-
-@contextmanager
-def ours(folder: Path, key: bytes, options: argparse.Namespace) -> Iterator[Server]:
-    with _installation(folder, options) as installation:
-        set_up(installation)
-        installation.manage("import_key", "default", KEY_ID, "--primary", stdin=base64.b64encode(key).decode())
-        command = [sys.executable, str(ROOT / "manage.py"), "serve"]
-        environment = {**installation.environment(), "CODEC_REQUESTS_PER_MINUTE": "100000000"}
-        log = folder / "codec.log"
-        with running(command, log=log, ready_url=f"{installation.url}/healthz", env=environment) as process:
-            headers = {"Content-Type": "application/json", "X-Namespace": "default"}
-            headers |= _credential(installation, options.credential)
-            yield Server("codec server", process.pid, f"http://127.0.0.1:{installation.port}", headers)
-
-
-@contextmanager
-def _installation(folder: Path, options: argparse.Namespace) -> Iterator[Installation]:
-    if not options.postgresql:
-        yield Installation(folder / "codec", free_port(), [ORIGIN])
-        return
-    server = postgresql.start(folder / "postgresql")
-    try:
-        yield OnPostgreSQL(folder / "codec", free_port(), [ORIGIN], database_url=server.get_uri())
-    finally:
-        server.cleanup()
-
-
-def _credential(installation: Installation, kind: str) -> dict[str, str]:
-    cookie = cookie_of_alice(installation)
-    if kind == "cookie":
-        return {"Origin": ORIGIN, "Cookie": cookie}
-    made = installation.manage("create_token", "alice", "bench", "--decode", "--encode", "--json")
-    return {"Authorization": f"Bearer {json.loads(made)['token']}"}
-
-
-def check(server: Server, verb: str, sent: bytes, expected: dict | None) -> None:
-    """Ask once and compare the answer with the plaintext."""
-    request = urllib.request.Request(f"{server.url}/{verb}", sent, server.headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        payloads = json.load(answer)
-    if expected is not None and payloads != expected:
-        raise RuntimeError(f"{server.name} answers {verb} wrongly")
+from bench.servers import KEY_ID, Server, baseline, check, ours, write
 
 
 def run(servers: list[Server], key: bytes, options: argparse.Namespace) -> list[dict]:
@@ -152,12 +80,10 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         baseline(Path(folder), key) as base,
-        ours(Path(folder), key, options) as codec,
+        ours(Path(folder), key, on_postgresql=options.postgresql, credential=options.credential) as [codec],
     ):
         rows = run([base, codec], key, options)
-    if options.output:
-        facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "python": sys.version, "rows": rows}
-        options.output.write_text(json.dumps(facts, indent=1))
+    write(options.output, options, rows)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Entry:
 
     def count_payloads(self, payloads: list[Payload]) -> None:
         self.details["payloads"] = len(payloads)
-        self.details["bytes"] = sum(len(payload.data) for payload in payloads)
+        self.details["bytes"] = sum([len(payload.data) for payload in payloads])
 
     def note_openings(self, namespace: str, openings: list[Opening]) -> None:
         self.count_keys([opening.key_label for opening in openings])

@@ -48,6 +48,7 @@ UNLIKE_EACH_TIME = {
     *(b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-b3-sampled", b"x-b3-flags"),
 }
 LONGEST_UNLIKE = 256  # bytes; a longer one counts, so that the bound on all headers together stays Django's to judge
+CHANGE_THE_TRANSPORT = {b"transfer-encoding", b"upgrade", b"expect"}  # a request with one of them is not learned
 _OWN_HEADERS = {b"content-length", b"x-request-id"}
 
 
@@ -60,6 +61,7 @@ class Remembered:
     """
 
     permission: Permission
+    rate: float
     keys: RememberedKeys
     wire_limits: WireLimits
     decoding_limits: Limits
@@ -77,7 +79,7 @@ class Remembered:
         return now < self.ends
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Repetition:
     """An answer that may leave once `line` is committed under the epoch that it was made under."""
 
@@ -122,7 +124,7 @@ class Front:
         self._memory.pop(likeness, None)
 
     def learn(self, likeness: bytes, permission: Permission, tally: Tally, headers: Headers) -> None:
-        """Remember what an answer with 200 rested on, and the headers that it had."""
+        """Remember what an answer with 200 rested on, and the headers that the answer had."""
         now = time.time()
         ends = now + LONGEST_MEMORY
         if permission.until is not None:
@@ -130,6 +132,7 @@ class Front:
         kept = [header for header in headers if header[0] not in _OWN_HEADERS]
         self._memory[likeness] = Remembered(
             permission=permission,
+            rate=rate_limit.capacity(),
             keys=remembered_keys(permission.namespace, permission.epoch),
             wire_limits=wire_limits(),
             decoding_limits=decoding_limits(),
@@ -146,7 +149,7 @@ class Front:
     def repeat(self, remembered: Remembered, body: bytes) -> Repetition | None:
         """Return the answer and the record that has to be committed before it. None: Django has to answer."""
         permission, entry = remembered.permission, Entry()
-        if len(body) > LARGEST_BODY or not rate_limit.admit(permission.principal):
+        if len(body) > LARGEST_BODY or not rate_limit.take(permission.principal.user_id, remembered.rate):
             return None
         try:
             answer = _transform(remembered, body, entry)

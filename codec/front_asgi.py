@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from codec.front import Front, Remembered, Repetition, refusal_of
+from codec.front import CHANGE_THE_TRANSPORT, Front, Remembered, Repetition, refusal_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,7 +36,9 @@ class FrontMiddleware:
                 await _respond(send, repetition)
                 return
             receive = _replaying(message)
-        await self._app(scope, receive, self._learning(likeness, scope, send))
+        if CHANGE_THE_TRANSPORT.isdisjoint(name for name, _ in scope["headers"]):
+            send = self._learning(likeness, scope, send)
+        await self._app(scope, receive, send)
 
     async def _repeat(self, likeness: bytes, remembered: Remembered, scope: Scope, body: bytes) -> Repetition | None:
         repetition = self._front.repeat(remembered, body)

@@ -15,12 +15,20 @@ _lock = Lock()
 
 def admit(principal: Principal) -> bool:
     """Take one token of the caller's bucket, which holds and refills CODEC_REQUESTS_PER_MINUTE; False when empty."""
+    return take(principal.user_id, capacity())
+
+
+def capacity() -> float:
+    return float(settings.CODEC_REQUESTS_PER_MINUTE)
+
+
+def take(user_id: int, capacity: float) -> bool:
+    """Do the same for a caller and a capacity that are at hand."""
     now = time.monotonic()
-    capacity = float(settings.CODEC_REQUESTS_PER_MINUTE)
     with _lock:
-        tokens, last = _buckets.pop(principal.user_id, (capacity, now))
+        tokens, last = _buckets.pop(user_id, (capacity, now))
         tokens = min(capacity, tokens + (now - last) * capacity / 60)
-        _buckets[principal.user_id] = (max(tokens - 1, 0.0), now)
+        _buckets[user_id] = (max(tokens - 1, 0.0), now)
         if len(_buckets) > _MAX_CALLERS:
             _buckets.popitem(last=False)
     return tokens >= 1

@@ -13,7 +13,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from codec.front import Remembered, Repetition, front, refusal_of
 
 _STATUS = b"HTTP/1.1 200 OK\r\n"
-_NOT_PLAIN = {b"transfer-encoding", b"upgrade", b"expect"}
 
 
 class CodecProtocol(HttpToolsProtocol):
@@ -27,11 +26,10 @@ class CodecProtocol(HttpToolsProtocol):
             self._release()  # the rest of its body may be slow to come
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_method() == b"POST" and _NOT_PLAIN.isdisjoint(name for name, _ in self.headers):
+        if self.parser.get_method() == b"POST":
             client = self.client[0] if self.client else ""
-            marks = _marks(self.scope)
-            marks["codec.likeness"] = front.likeness(client, self.url, self.headers)
-            marks["codec.remembered"] = front.recall(marks["codec.likeness"])
+            likeness = front.likeness(client, self.url, self.headers)
+            _marks(self.scope).update({"codec.likeness": likeness, "codec.remembered": front.recall(likeness)})
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
