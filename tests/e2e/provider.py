@@ -33,9 +33,18 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """An application that the provider signs people in for."""
+
+    id: str
+    redirect_uri: str
+    post_logout_redirect_uri: str
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenIDProvider:
     issuer: str
-    client_secret: str = field(repr=False)
     accounts: Mapping[str, Account]
 
     def fill_in(self, page: Page, name: str) -> None:
@@ -65,21 +74,20 @@ class WithSingleSignOn(Installation):
         }
 
 
+def codec_server_at(url: str) -> RelyingParty:
+    """Return what docs/single-sign-on.md has an operator register."""
+    return RelyingParty(CLIENT_ID, f"{url}/login/sso/callback/", f"{url}/login/")
+
+
 @contextmanager
-def openid_provider(*, codec_url: str, accounts: Mapping[str, Account], log: Path) -> Iterator[OpenIDProvider]:
-    """Run a provider for the codec server at `codec_url` until the block ends."""
+def openid_provider(*clients: RelyingParty, accounts: Mapping[str, Account], log: Path) -> Iterator[OpenIDProvider]:
+    """Run a provider for these clients until the block ends."""
     command = [_node(), str(FOLDER / "server.mjs")]
     _install()
     port = free_port()
-    provider = OpenIDProvider(f"http://localhost:{port}", secrets.token_urlsafe(24), accounts)
-    client = {
-        "id": CLIENT_ID,
-        "secret": provider.client_secret,
-        "redirect_uri": f"{codec_url}/login/sso/callback/",
-        "post_logout_redirect_uri": f"{codec_url}/login/",
-    }
+    provider = OpenIDProvider(f"http://localhost:{port}", accounts)
     people = {name: asdict(account) for name, account in accounts.items()}
-    configuration = json.dumps({"port": port, "client": client, "people": people})
+    configuration = json.dumps({"port": port, "clients": [asdict(client) for client in clients], "people": people})
     ready_url = f"{provider.issuer}/.well-known/openid-configuration"
     with running(command, log=log, ready_url=ready_url, env=os.environ | {"CONFIGURATION": configuration}):
         yield provider
