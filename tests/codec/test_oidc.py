@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
+from codec import refusals
 from codec.models import GroupMapping, Identity, Invitation, ProvidedMembership, User, UserSession
 from codec.oidc import discovery, newcomers
 from keys.models import AuditRecord
@@ -71,6 +72,12 @@ def who(client: Client) -> str:
 
 def reason() -> str:
     return AuditRecord.objects.filter(action="session:sign-in-failed").latest("id").reason
+
+
+def counted() -> list[str]:
+    """Return why requests were refused before anybody was known."""
+    refusals.flush()
+    return list(AuditRecord.objects.filter(action="request:refused").values_list("reason", flat=True))
 
 
 def refused(answer, status: int, because: str) -> None:
@@ -179,6 +186,7 @@ def test_state_is_good_for_one_answer(visitor, provider, bound):
     assert visitor.get(CALLBACK, answer).status_code == 302
     replayed = visitor.get(CALLBACK, answer)
     assert (replayed.status_code, "attempt_unknown" in replayed.content.decode()) == (400, True)
+    assert counted() == ["attempt_unknown"]
 
 
 def test_state_of_another_browser_is_refused(visitor, provider, bound):
@@ -186,6 +194,7 @@ def test_state_of_another_browser_is_refused(visitor, provider, bound):
     begin(visitor, provider)
     assert visitor.get(CALLBACK, stolen).status_code == 400
     assert who(visitor) == ""
+    assert counted() == ["attempt_unknown"]
 
 
 @pytest.mark.parametrize("query", [{}, {"code": "x"}, {"state": "x"}, {"code": "x", "state": "x"}, {"error": "x"}])
@@ -291,6 +300,7 @@ def test_foreign_signature_signs_nobody_in(visitor, provider, bound, header, key
 def test_nonsense_in_place_of_the_token_signs_nobody_in(visitor, provider, bound, token):
     provider.id_token = lambda: token
     assert sign_in(visitor, provider).status_code == 400
+    assert reason().startswith("id_token_")
     assert who(visitor) == ""
 
 
@@ -459,6 +469,7 @@ def test_disabled_person_with_a_session_is_out_at_once(visitor, provider, bound,
     bound.is_active = False
     bound.save()
     assert visitor.call("/decode").status_code == 401
+    assert counted() == ["session_ended"]
     assert visitor.get("/")["Location"].startswith("/login/")
 
 
@@ -479,6 +490,7 @@ def test_session_has_an_end_however_much_it_is_used(visitor, provider, bound, gr
     sign_in(visitor, provider)
     UserSession.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
     assert visitor.call("/decode").status_code == 401
+    assert counted() == ["session_ended"]
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -3,17 +3,19 @@
 import base64
 import json
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 import pytest
 
+from codec.callers.bearer import LEEWAY_SECONDS
 from demo.codec_server import Installation, serving, set_up
 from demo.processes import free_port
-from tests import postgresql
+from tests import jwt_tools, postgresql
 from tests.e2e.people import sign_in
 from tests.e2e.shared_database import ORIGIN, PLAIN, CodecClient, OnPostgreSQL, cookie_of_alice, make_person
 
@@ -31,11 +33,39 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
+@dataclass(frozen=True, slots=True)
+class TrustingAnIssuer(OnPostgreSQL):
+    """One that also takes the access tokens of an issuer."""
+
+    jwks_url: str = field(kw_only=True)
+
+    def environment(self) -> Mapping[str, str]:
+        return {
+            **super(TrustingAnIssuer, self).environment(),
+            "CODEC_TOKEN_ISSUERS": "one",
+            "CODEC_ISSUER_ONE_URL": jwt_tools.URL,
+            "CODEC_ISSUER_ONE_JWKS_URL": self.jwks_url,
+            "CODEC_ISSUER_ONE_AUDIENCES": jwt_tools.AUDIENCE,
+        }
+
+
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[list[Installation]]:
+def issuer() -> Iterator[jwt_tools.JwksServer]:
+    server = jwt_tools.JwksServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, issuer: jwt_tools.JwksServer
+) -> Iterator[list[Installation]]:
     """Two processes with one database, one KEK and one secret key."""
     directory = tmp_path_factory.mktemp("shared")
-    first, second = (OnPostgreSQL(directory, free_port(), [ORIGIN], database_url=database_url) for _ in range(2))
+    first, second = (
+        TrustingAnIssuer(directory, free_port(), [ORIGIN], database_url=database_url, jwks_url=issuer.url)
+        for _ in range(2)
+    )
     set_up(first)
     with serving(first), serving(second):
         yield [first, second]
@@ -135,6 +165,15 @@ def with_token(servers: list[Installation]) -> Caller:
     return Caller(name, [CodecClient(server.url, token=made["token"]) for server in servers], made["id"])
 
 
+@pytest.fixture
+def with_jwt(servers: list[Installation]) -> Caller:
+    name = unused_name()
+    make_person(servers[0], name)
+    servers[0].manage("invite", name, "--subject", name, "--issuer", jwt_tools.URL)
+    token = jwt_tools.make_token(sub=name)
+    return Caller(name, [CodecClient(server.url, token=token) for server in servers])
+
+
 def unused_name() -> str:
     return f"carol-{uuid.uuid4().hex[:8]}"
 
@@ -171,6 +210,11 @@ ENDINGS_OF_TOKENS = {
     "deleted": sql("DELETE FROM codec_apitoken WHERE digest LIKE %(token)s"),
     "user disabled": DISABLE,
 }
+# Nobody here can revoke the token of another issuer; what can be taken from it is the person that it names.
+ENDINGS_OF_JWTS = {
+    "identity deleted": sql(f"DELETE FROM codec_identity WHERE user_id = {OWNER}"),
+    "user disabled": DISABLE,
+}
 
 
 @pytest.mark.parametrize("end", ENDINGS_OF_SESSIONS.values(), ids=ENDINGS_OF_SESSIONS)
@@ -181,6 +225,32 @@ def test_ended_session_is_refused_everywhere_at_the_next_request(servers, databa
 @pytest.mark.parametrize("end", ENDINGS_OF_TOKENS.values(), ids=ENDINGS_OF_TOKENS)
 def test_ended_token_is_refused_everywhere_at_the_next_request(servers, database_url, with_token, end):
     refused_from_then_on(with_token, lambda: end(with_token, servers, database_url), 401)
+
+
+@pytest.mark.parametrize("end", ENDINGS_OF_JWTS.values(), ids=ENDINGS_OF_JWTS)
+def test_ended_jwt_is_refused_everywhere_at_the_next_request(servers, database_url, with_jwt, end):
+    refused_from_then_on(with_jwt, lambda: end(with_jwt, servers, database_url), 401)
+
+
+def test_jwt_that_expires_is_refused_everywhere_at_the_next_request(servers, with_jwt):
+    """A decision that was remembered for it ends with it: the token has the leeway of a minute, less five seconds."""
+    now = int(time.time())
+    token = jwt_tools.make_token(sub=with_jwt.name, iat=now - 600, exp=now - LEEWAY_SECONDS + 5)
+    clients = [CodecClient(client.url, token=token) for client in with_jwt.clients]
+    payload = with_jwt.clients[0].encode()
+    assert all(client.decodes(payload) for client in [*clients, *clients])
+    wait_until(now + 6)
+    assert [client.call("decode", payload)[0] for client in clients] == [401, 401]
+
+
+def wait_until(moment: float) -> None:
+    while (left := moment - time.time()) > 0:
+        time.sleep(left)
+
+
+def test_jwt_of_somebody_who_loses_their_grant_is_refused_everywhere_at_the_next_request(servers, with_jwt):
+    revoke = ("revoke", with_jwt.name, "default", "--reason", "test")
+    refused_from_then_on(with_jwt, lambda: servers[0].manage(*revoke), 403)
 
 
 def test_token_that_loses_its_reach_is_refused_everywhere_at_the_next_request(servers, database_url, with_token):
