@@ -1,5 +1,6 @@
 """A real OpenID provider beside the other real parts: npm's oidc-provider, run by Node.js."""
 
+import fcntl
 import json
 import os
 import re
@@ -94,12 +95,14 @@ def openid_provider(*clients: RelyingParty, accounts: Mapping[str, Account], log
 
 
 def _install() -> None:
-    """Install what the lock file names, unless it is there already."""
+    """Install what the lock file names, unless it is there already. Of several processes that test, one does it."""
     lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    command = ["npm", "ci", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
+            return
+        command = ["npm", "ci", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         pytest.fail(f"npm ci failed in {FOLDER}:\n{done.stderr[-2000:]}")
 
