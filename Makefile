@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8888
 export PORT
+# One process per core. A file stays with one of them, and so do the servers that its tests share.
+PARALLEL := --numprocesses=auto --dist=loadfile
 
 .PHONY: help run test soak bench demo lint format clean
 
@@ -31,8 +33,8 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/python manage.py serve
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest tests --ignore=tests/e2e
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest tests --ignore=tests/e2e
+	$(BIN)/python -m pytest $(PARALLEL) tests --ignore=tests/e2e
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest $(PARALLEL) tests --ignore=tests/e2e
 	$(BIN)/python -m pytest tests/e2e
 
 soak: $(VENV)/dev.stamp

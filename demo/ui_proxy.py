@@ -3,6 +3,9 @@
 The image `temporalio/ui` reads five variables and publishes them to its pages at `/api/v1/settings`;
 `temporal server start-dev` knows only the endpoint. This proxy passes everything through and puts the
 missing four into that one answer (temporalio/ui server/server/api/handler.go).
+
+The dev server has no sign-in. Where tokens are to be passed, the answer says that there is one: the pages forget the
+tokens that they hold otherwise.
 """
 
 import json
@@ -85,6 +88,7 @@ async def _settings(request: web.Request) -> web.Response:
     async with request.app[UPSTREAM].get(url, headers={"Accept-Encoding": "identity"}) as answer:
         settings = json.loads(await answer.read())
     settings["Codec"] = request.app[CODEC_SETTINGS]
+    settings["Auth"]["Enabled"] = settings["Codec"]["PassAccessToken"]
     return web.json_response(settings)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from codec import rate_limit, refusals, storage_access, token_format
 from codec.grants import give_grant
@@ -73,6 +74,23 @@ def whole(response: Any) -> bytes:
 @pytest.fixture(scope="session", autouse=True)
 def kek() -> None:
     create_ring(Path(django_settings.CODEC_VAR) / "kek")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_found_once() -> Iterator[None]:
+    """Each test client makes the middleware anew; WhiteNoise would look through every static file each time."""
+    found: dict[str, Any] = {}
+    find = WhiteNoiseMiddleware.add_files_from_finders
+
+    def find_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture(autouse=True)

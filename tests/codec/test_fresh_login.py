@@ -94,7 +94,9 @@ def test_after_five_minutes_it_counts_no_more(bobs_sso, provider, page, monkeypa
     assert disable(bobs_sso, page) == "ENABLED"
 
 
-@pytest.mark.parametrize("auth_time", [None, int(time.time()) - 3600, "now", True])
+@pytest.mark.parametrize(
+    "auth_time", [None, int(time.time()) - 3600, "now", True], ids=["none", "an hour ago", "text", "bool"]
+)
 def test_provider_that_does_not_show_it_proves_nothing(bobs_sso, provider, page, auth_time):
     refused(sign_in_again(bobs_sso, provider, page, auth_time=auth_time), 403, "not_fresh")
     assert who(bobs_sso) == "bob"

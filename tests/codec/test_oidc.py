@@ -5,7 +5,9 @@ Each thing that mozilla-django-oidc 5.0.2 lets through as it comes, or answers w
 
 import base64
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,6 +16,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
+from codec import refusals
 from codec.models import GroupMapping, Identity, Invitation, ProvidedMembership, User, UserSession
 from codec.oidc import discovery, newcomers
 from keys.models import AuditRecord
@@ -71,6 +74,12 @@ def who(client: Client) -> str:
 
 def reason() -> str:
     return AuditRecord.objects.filter(action="session:sign-in-failed").latest("id").reason
+
+
+def counted() -> list[str]:
+    """Return why requests were refused before anybody was known."""
+    refusals.flush()
+    return list(AuditRecord.objects.filter(action="request:refused").values_list("reason", flat=True))
 
 
 def refused(answer, status: int, because: str) -> None:
@@ -179,6 +188,7 @@ def test_state_is_good_for_one_answer(visitor, provider, bound):
     assert visitor.get(CALLBACK, answer).status_code == 302
     replayed = visitor.get(CALLBACK, answer)
     assert (replayed.status_code, "attempt_unknown" in replayed.content.decode()) == (400, True)
+    assert counted() == ["attempt_unknown"]
 
 
 def test_state_of_another_browser_is_refused(visitor, provider, bound):
@@ -186,6 +196,7 @@ def test_state_of_another_browser_is_refused(visitor, provider, bound):
     begin(visitor, provider)
     assert visitor.get(CALLBACK, stolen).status_code == 400
     assert who(visitor) == ""
+    assert counted() == ["attempt_unknown"]
 
 
 @pytest.mark.parametrize("query", [{}, {"code": "x"}, {"state": "x"}, {"code": "x", "state": "x"}, {"error": "x"}])
@@ -228,38 +239,38 @@ def test_no_token_is_kept_that_the_database_could_give_away(visitor, provider, b
 
 # The ID token: each row is a token that must not sign anybody in ------------------------------------------------------
 
-NOW = int(time.time())
-FOREIGN_CLAIMS = {
-    "expired": ({"iat": NOW - 900, "exp": NOW - 600}, "id_token_expired"),
-    "from the future": ({"iat": NOW + 600, "exp": NOW + 900}, "id_token_not_yet_valid"),
-    "not yet valid": ({"nbf": NOW + 600}, "id_token_not_yet_valid"),
-    "for ever": ({"exp": None}, "id_token_claims"),
-    "without iat": ({"iat": None}, "id_token_claims"),
-    "for a century": ({"exp": NOW + 100 * 365 * 24 * HOUR}, "id_token_lifetime"),
-    "beyond every calendar": ({"exp": 10**30}, "id_token_lifetime"),
-    "exp as text": ({"exp": str(NOW + 300)}, "id_token_claims"),
-    "exp as a list": ({"exp": [NOW + 300]}, "id_token_malformed"),
-    "exp without end": ({"exp": float("inf")}, "id_token_malformed"),
-    "of another client": ({"aud": "another-client"}, "id_token_audience"),
-    "without audience": ({"aud": None}, "id_token_claims"),
-    "of another tenant": ({"iss": "https://login.example.com/other"}, "id_token_issuer"),
-    "issuer with a slash": ({"iss": "SLASH"}, "id_token_issuer"),
-    "for several, issued to another": ({"aud": [CLIENT_ID, "other"], "azp": "other"}, "id_token_azp"),
-    "for several, issued to nobody": ({"aud": [CLIENT_ID, "other"]}, "id_token_azp"),
-    "issued to another": ({"azp": "other"}, "id_token_azp"),
-    "another nonce": ({"nonce": "of another attempt"}, "id_token_nonce"),
-    "no nonce": ({"nonce": None}, "id_token_claims"),
-    "nonce that is no text": ({"nonce": 7}, "id_token_nonce"),
-    "without subject": ({"sub": None}, "id_token_claims"),
-    "empty subject": ({"sub": ""}, "id_token_subject"),
-    "subject too long": ({"sub": "x" * 256}, "id_token_subject"),
-    "subject with a NUL": ({"sub": "alice\x00"}, "id_token_subject"),
+FOREIGN_CLAIMS: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
+    "expired": (lambda now: {"iat": now - 900, "exp": now - 600}, "id_token_expired"),
+    "from the future": (lambda now: {"iat": now + 600, "exp": now + 900}, "id_token_not_yet_valid"),
+    "not yet valid": (lambda now: {"nbf": now + 600}, "id_token_not_yet_valid"),
+    "for ever": (lambda now: {"exp": None}, "id_token_claims"),
+    "without iat": (lambda now: {"iat": None}, "id_token_claims"),
+    "for a century": (lambda now: {"exp": now + 100 * 365 * 24 * HOUR}, "id_token_lifetime"),
+    "beyond every calendar": (lambda now: {"exp": 10**30}, "id_token_lifetime"),
+    "exp as text": (lambda now: {"exp": str(now + 300)}, "id_token_claims"),
+    "exp as a list": (lambda now: {"exp": [now + 300]}, "id_token_malformed"),
+    "exp without end": (lambda now: {"exp": float("inf")}, "id_token_malformed"),
+    "of another client": (lambda now: {"aud": "another-client"}, "id_token_audience"),
+    "without audience": (lambda now: {"aud": None}, "id_token_claims"),
+    "of another tenant": (lambda now: {"iss": "https://login.example.com/other"}, "id_token_issuer"),
+    "issuer with a slash": (lambda now: {"iss": "SLASH"}, "id_token_issuer"),
+    "for several, issued to another": (lambda now: {"aud": [CLIENT_ID, "other"], "azp": "other"}, "id_token_azp"),
+    "for several, issued to nobody": (lambda now: {"aud": [CLIENT_ID, "other"]}, "id_token_azp"),
+    "issued to another": (lambda now: {"azp": "other"}, "id_token_azp"),
+    "another nonce": (lambda now: {"nonce": "of another attempt"}, "id_token_nonce"),
+    "no nonce": (lambda now: {"nonce": None}, "id_token_claims"),
+    "nonce that is no text": (lambda now: {"nonce": 7}, "id_token_nonce"),
+    "without subject": (lambda now: {"sub": None}, "id_token_claims"),
+    "empty subject": (lambda now: {"sub": ""}, "id_token_subject"),
+    "subject too long": (lambda now: {"sub": "x" * 256}, "id_token_subject"),
+    "subject with a NUL": (lambda now: {"sub": "alice\x00"}, "id_token_subject"),
 }
 
 
 @pytest.mark.parametrize(("claims", "because"), FOREIGN_CLAIMS.values(), ids=FOREIGN_CLAIMS)
 def test_foreign_claims_sign_nobody_in(visitor, provider, bound, claims, because):
-    provider.claims = {name: f"{provider.issuer}/" if value == "SLASH" else value for name, value in claims.items()}
+    made = claims(int(time.time()))
+    provider.claims = {name: f"{provider.issuer}/" if value == "SLASH" else value for name, value in made.items()}
     refused(sign_in(visitor, provider), 400, because)
     assert who(visitor) == ""
 
@@ -291,6 +302,7 @@ def test_foreign_signature_signs_nobody_in(visitor, provider, bound, header, key
 def test_nonsense_in_place_of_the_token_signs_nobody_in(visitor, provider, bound, token):
     provider.id_token = lambda: token
     assert sign_in(visitor, provider).status_code == 400
+    assert reason().startswith("id_token_")
     assert who(visitor) == ""
 
 
@@ -459,6 +471,7 @@ def test_disabled_person_with_a_session_is_out_at_once(visitor, provider, bound,
     bound.is_active = False
     bound.save()
     assert visitor.call("/decode").status_code == 401
+    assert counted() == ["session_ended"]
     assert visitor.get("/")["Location"].startswith("/login/")
 
 
@@ -479,6 +492,7 @@ def test_session_has_an_end_however_much_it_is_used(visitor, provider, bound, gr
     sign_in(visitor, provider)
     UserSession.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
     assert visitor.call("/decode").status_code == 401
+    assert counted() == ["session_ended"]
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -1,5 +1,6 @@
 """A real OpenID provider beside the other real parts: npm's oidc-provider, run by Node.js."""
 
+import fcntl
 import json
 import os
 import re
@@ -33,9 +34,18 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """An application that the provider signs people in for."""
+
+    id: str
+    redirect_uri: str
+    post_logout_redirect_uri: str
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenIDProvider:
     issuer: str
-    client_secret: str = field(repr=False)
     accounts: Mapping[str, Account]
 
     def fill_in(self, page: Page, name: str) -> None:
@@ -65,33 +75,34 @@ class WithSingleSignOn(Installation):
         }
 
 
+def codec_server_at(url: str) -> RelyingParty:
+    """Return what docs/single-sign-on.md has an operator register."""
+    return RelyingParty(CLIENT_ID, f"{url}/login/sso/callback/", f"{url}/login/")
+
+
 @contextmanager
-def openid_provider(*, codec_url: str, accounts: Mapping[str, Account], log: Path) -> Iterator[OpenIDProvider]:
-    """Run a provider for the codec server at `codec_url` until the block ends."""
+def openid_provider(*clients: RelyingParty, accounts: Mapping[str, Account], log: Path) -> Iterator[OpenIDProvider]:
+    """Run a provider for these clients until the block ends."""
     command = [_node(), str(FOLDER / "server.mjs")]
     _install()
     port = free_port()
-    provider = OpenIDProvider(f"http://localhost:{port}", secrets.token_urlsafe(24), accounts)
-    client = {
-        "id": CLIENT_ID,
-        "secret": provider.client_secret,
-        "redirect_uri": f"{codec_url}/login/sso/callback/",
-        "post_logout_redirect_uri": f"{codec_url}/login/",
-    }
+    provider = OpenIDProvider(f"http://localhost:{port}", accounts)
     people = {name: asdict(account) for name, account in accounts.items()}
-    configuration = json.dumps({"port": port, "client": client, "people": people})
+    configuration = json.dumps({"port": port, "clients": [asdict(client) for client in clients], "people": people})
     ready_url = f"{provider.issuer}/.well-known/openid-configuration"
     with running(command, log=log, ready_url=ready_url, env=os.environ | {"CONFIGURATION": configuration}):
         yield provider
 
 
 def _install() -> None:
-    """Install what the lock file names, unless it is there already."""
+    """Install what the lock file names, unless it is there already. Of several processes that test, one does it."""
     lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    command = ["npm", "ci", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
+            return
+        command = ["npm", "ci", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         pytest.fail(f"npm ci failed in {FOLDER}:\n{done.stderr[-2000:]}")
 

@@ -23,21 +23,22 @@ PLAIN = {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImhpIg=="}
 
 @dataclass(frozen=True, slots=True)
 class OnPostgreSQL(Installation):
-    """An installation whose database is a PostgreSQL server."""
+    """An installation whose database is a PostgreSQL server; `more` are environment variables."""
 
     database_url: str = field(kw_only=True)
+    more: Mapping[str, str] = field(kw_only=True, default_factory=dict)
 
     def environment(self) -> Mapping[str, str]:
-        return {**super(OnPostgreSQL, self).environment(), "DATABASE_URL": self.database_url}
+        return {**super(OnPostgreSQL, self).environment(), "DATABASE_URL": self.database_url, **self.more}
 
 
 @contextmanager
-def two_on_postgresql(directory: Path) -> Iterator[tuple[OnPostgreSQL, OnPostgreSQL]]:
+def two_on_postgresql(directory: Path, **more: str) -> Iterator[tuple[OnPostgreSQL, OnPostgreSQL]]:
     """Serve as two processes with one database, one KEK and one secret key."""
     database = postgresql.start(directory / "postgresql")
     try:
         url = database.get_uri()
-        first, second = (OnPostgreSQL(directory, free_port(), [ORIGIN], database_url=url) for _ in range(2))
+        first, second = (OnPostgreSQL(directory, free_port(), [ORIGIN], database_url=url, more=more) for _ in range(2))
         set_up(first)
         with serving(first), serving(second):
             yield first, second

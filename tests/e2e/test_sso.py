@@ -16,7 +16,7 @@ from demo.processes import free_port
 from demo.ui_proxy import CodecSettings, ui_proxy
 from demo.worker import PAYMENT
 from tests.e2e.conftest import KEY_ID, NAMESPACE
-from tests.e2e.provider import Account, OpenIDProvider, WithSingleSignOn, openid_provider
+from tests.e2e.provider import Account, OpenIDProvider, WithSingleSignOn, codec_server_at, openid_provider
 from tests.e2e.web_ui import BANNER_MESSAGE, Screenshots, WorkflowPage
 
 ACCOUNTS = {
@@ -60,11 +60,9 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory, key: bytes) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("sso")
     port, ui_url = free_port(), f"http://localhost:{free_port()}"
-    with openid_provider(
-        codec_url=f"http://localhost:{port}", accounts=ACCOUNTS, log=directory / "provider.log"
-    ) as provider:
-        secret = provider.client_secret
-        codec = WithSingleSignOn(directory, port, [ui_url], issuer=provider.issuer, client_secret=secret)
+    client = codec_server_at(f"http://localhost:{port}")
+    with openid_provider(client, accounts=ACCOUNTS, log=directory / "provider.log") as provider:
+        codec = WithSingleSignOn(directory, port, [ui_url], issuer=provider.issuer, client_secret=client.secret)
         install(codec, key)
         with serving(codec):
             yield Site(codec, provider, ui_url)

@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from codec.callers.bearer import LEEWAY_SECONDS
 from demo.codec_server import Installation
+from tests import jwt_tools
 from tests.e2e.people import sign_in
 from tests.e2e.shared_database import PLAIN, CodecClient, OnPostgreSQL, cookie_of_alice, make_person, two_on_postgresql
 
@@ -23,8 +26,18 @@ def key_id(payload: dict) -> str:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[OnPostgreSQL]]:
-    with two_on_postgresql(tmp_path_factory.mktemp("shared")) as both:
+def issuer() -> Iterator[jwt_tools.JwksServer]:
+    server = jwt_tools.JwksServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory, issuer: jwt_tools.JwksServer) -> Iterator[list[OnPostgreSQL]]:
+    """Two that also take the access tokens of an issuer."""
+    trust = {"URL": jwt_tools.URL, "JWKS_URL": issuer.url, "AUDIENCES": jwt_tools.AUDIENCE}
+    more = {f"CODEC_ISSUER_ONE_{name}": value for name, value in trust.items()}
+    with two_on_postgresql(tmp_path_factory.mktemp("shared"), CODEC_TOKEN_ISSUERS="one", **more) as both:
         yield list(both)
 
 
@@ -127,6 +140,15 @@ def with_token(servers: list[Installation]) -> Caller:
     return Caller(name, [CodecClient(server.url, token=made["token"]) for server in servers], made["id"])
 
 
+@pytest.fixture
+def with_jwt(servers: list[Installation]) -> Caller:
+    name = unused_name()
+    make_person(servers[0], name)
+    servers[0].manage("invite", name, "--subject", name, "--issuer", jwt_tools.URL)
+    token = jwt_tools.make_token(sub=name)
+    return Caller(name, [CodecClient(server.url, token=token) for server in servers])
+
+
 def unused_name() -> str:
     return f"carol-{uuid.uuid4().hex[:8]}"
 
@@ -163,6 +185,11 @@ ENDINGS_OF_TOKENS = {
     "deleted": sql("DELETE FROM codec_apitoken WHERE digest LIKE %(token)s"),
     "user disabled": DISABLE,
 }
+# Nobody here can revoke the token of another issuer; what can be taken from it is the person that it names.
+ENDINGS_OF_JWTS = {
+    "identity deleted": sql(f"DELETE FROM codec_identity WHERE user_id = {OWNER}"),
+    "user disabled": DISABLE,
+}
 
 
 @pytest.mark.parametrize("end", ENDINGS_OF_SESSIONS.values(), ids=ENDINGS_OF_SESSIONS)
@@ -173,6 +200,32 @@ def test_ended_session_is_refused_everywhere_at_the_next_request(servers, databa
 @pytest.mark.parametrize("end", ENDINGS_OF_TOKENS.values(), ids=ENDINGS_OF_TOKENS)
 def test_ended_token_is_refused_everywhere_at_the_next_request(servers, database_url, with_token, end):
     refused_from_then_on(with_token, lambda: end(with_token, servers, database_url), 401)
+
+
+@pytest.mark.parametrize("end", ENDINGS_OF_JWTS.values(), ids=ENDINGS_OF_JWTS)
+def test_ended_jwt_is_refused_everywhere_at_the_next_request(servers, database_url, with_jwt, end):
+    refused_from_then_on(with_jwt, lambda: end(with_jwt, servers, database_url), 401)
+
+
+def test_jwt_that_expires_is_refused_everywhere_at_the_next_request(servers, with_jwt):
+    """A decision that was remembered for it ends with it: the token has the leeway of a minute, less five seconds."""
+    now = int(time.time())
+    token = jwt_tools.make_token(sub=with_jwt.name, iat=now - 600, exp=now - LEEWAY_SECONDS + 5)
+    clients = [CodecClient(client.url, token=token) for client in with_jwt.clients]
+    payload = with_jwt.clients[0].encode()
+    assert all(client.decodes(payload) for client in [*clients, *clients])
+    wait_until(now + 6)
+    assert [client.call("decode", payload)[0] for client in clients] == [401, 401]
+
+
+def wait_until(moment: float) -> None:
+    while (left := moment - time.time()) > 0:
+        time.sleep(left)
+
+
+def test_jwt_of_somebody_who_loses_their_grant_is_refused_everywhere_at_the_next_request(servers, with_jwt):
+    revoke = ("revoke", with_jwt.name, "default", "--reason", "test")
+    refused_from_then_on(with_jwt, lambda: servers[0].manage(*revoke), 403)
 
 
 def test_token_that_loses_its_reach_is_refused_everywhere_at_the_next_request(servers, database_url, with_token):

@@ -1,12 +1,13 @@
-// A real OpenID provider (npm oidc-provider) with the people and the one client that CONFIGURATION names:
-// {port, client: {id, secret, redirect_uri, post_logout_redirect_uri},
+// A real OpenID provider (npm oidc-provider) with the people and the clients that CONFIGURATION names:
+// {port, clients: [{id, secret, redirect_uri, post_logout_redirect_uri}],
 //  people: {name: {password, email, email_verified, groups}}}
 // A person signs in with name and password on a page without JavaScript. PKCE is required. Nothing is kept.
+// Access tokens are opaque, but for a client that names a resource (RFC 8707): it gets a JWT with that audience.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-const { port, client, people } = JSON.parse(process.env.CONFIGURATION);
+const { port, clients, people } = JSON.parse(process.env.CONFIGURATION);
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 const escape = (text) => String(text).replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
@@ -15,13 +16,13 @@ const page = (title, body) => `<!doctype html><html lang="en"><meta charset="utf
 box-sizing:border-box;margin:.5rem 0 1rem;padding:.5rem;font:inherit}</style><h1>${title}</h1>${body}`;
 
 const provider = new Provider(`http://localhost:${port}`, {
-  clients: [{
+  clients: clients.map((client) => ({
     client_id: client.id,
     client_secret: client.secret,
     redirect_uris: [client.redirect_uri],
     post_logout_redirect_uris: [client.post_logout_redirect_uri],
     token_endpoint_auth_method: 'client_secret_basic',
-  }],
+  })),
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'tests', use: 'sig' }] },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   pkce: { required: () => true },
@@ -49,6 +50,12 @@ const provider = new Provider(`http://localhost:${port}`, {
   interactions: { url: (ctx, interaction) => `/sign-in/${interaction.uid}` },
   features: {
     devInteractions: { enabled: false },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (ctx, resource) => ({
+        scope: '', audience: resource, accessTokenTTL: 600, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+      }),
+    },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) => {
