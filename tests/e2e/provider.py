@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from demo.codec_server import Installation
 from demo.processes import free_port, running
+from tests.e2e import npm
 
 FOLDER = Path(__file__).resolve().parent / "openid_provider"
 OLDEST_NODE = 20
 CLIENT_ID = "codec-server"
+NO_NODE = f"NO NODE.JS FOUND: single sign-on was not tested. Install nodejs ({OLDEST_NODE} or newer) and npm."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class WithSingleSignOn(Installation):
 def openid_provider(*, codec_url: str, accounts: Mapping[str, Account], log: Path) -> Iterator[OpenIDProvider]:
     """Run a provider for the codec server at `codec_url` until the block ends."""
     command = [_node(), str(FOLDER / "server.mjs")]
-    _install()
+    npm.install(FOLDER, reason=NO_NODE)
     port = free_port()
     provider = OpenIDProvider(f"http://localhost:{port}", secrets.token_urlsafe(24), accounts)
     client = {
@@ -85,26 +86,12 @@ def openid_provider(*, codec_url: str, accounts: Mapping[str, Account], log: Pat
         yield provider
 
 
-def _install() -> None:
-    """Install what the lock file names, unless it is there already."""
-    lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    command = ["npm", "ci", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode:
-        pytest.fail(f"npm ci failed in {FOLDER}:\n{done.stderr[-2000:]}")
-
-
 def _node() -> str:
-    """Return the path of Node.js, or skip; inside CI the tests of single sign-on must not be skipped."""
+    """Return the path of Node.js, or skip."""
     node = shutil.which("node")
-    if node and shutil.which("npm") and _version(node) >= OLDEST_NODE:
-        return node
-    reason = f"NO NODE.JS FOUND: single sign-on was not tested. Install nodejs ({OLDEST_NODE} or newer) and npm."
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if node is None or shutil.which("npm") is None or _version(node) < OLDEST_NODE:
+        npm.do_without(NO_NODE)
+    return node
 
 
 def _version(node: str) -> int:
