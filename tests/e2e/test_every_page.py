@@ -30,6 +30,7 @@ PHONE: ViewportSize = {"width": 375, "height": 740}
 NARROW_RULES = ("scrollable-region-focusable", "target-size")
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 Pictures = Callable[[Page, str], None]
+POLICY = "Content Security Policy"
 FURNISH = "from tests.e2e.furnished import furnish\nfurnish({passwords!r})"
 
 
@@ -66,12 +67,20 @@ def use(server: Installation, people: dict[str, Person]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page_of(browser: Browser, site: Site, people: dict[str, Person]) -> Callable[[str], Page]:
+def complaints() -> list[str]:
+    """What the browser complains about: scripts that fail, and what a page's own policy forbids it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page_of(browser: Browser, site: Site, people: dict[str, Person], complaints: list[str]) -> Callable[[str], Page]:
     """Return where somebody has signed in, or nobody; each has one page."""
 
     @cache
     def page_of(who: str) -> Page:
         page = browser.new_context(viewport=DESKTOP).new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if POLICY in said.text else None)
         if who:
             page.goto(f"{site.url}/login/")
             fill_in(page, people[who])
@@ -88,11 +97,15 @@ def pictures(screenshots: Screenshots) -> Pictures:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_page_hinders_nobody(view: View, page_of: Callable[[str], Page], site: Site, screenshots: Screenshots) -> None:
+def test_page_hinders_nobody(
+    view: View, page_of: Callable[[str], Page], site: Site, pictures: Pictures, complaints: list[str]
+) -> None:
     page = page_of(view.who)
+    complaints.clear()
     page.goto(site.url + view.path.format_map(site.rows))
     view.prepare(page, site)
     assert look_at(page, lambda look: pictures(page, f"page-{view.name}-{look}")) == []
+    assert complaints == []
 
 
 def look_at(page: Page, picture: Callable[[str], None]) -> list[str]:

@@ -17,6 +17,7 @@ from demo.processes import free_port
 from tests.e2e.conftest import KEY_ID, NAMESPACE
 from tests.e2e.histories import history
 from tests.e2e.people import Person
+from tests.e2e.read_page import decode, open_event
 from tests.e2e.shared_database import ORIGIN
 from tests.e2e.web_ui import VIEWPORT, Screenshots, fill_in
 
@@ -115,10 +116,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
         yield page
 
 
-def decode(page: Page) -> None:
-    page.get_by_role("button", name="Decode", exact=True).click()
-
-
 def read_file(page: Page, path: Path) -> int:
     """Let the page decode a file, and return how many payloads are in it."""
     number = path.read_text().count('"encryption-key-id"')
@@ -186,3 +183,28 @@ def test_reading_can_be_stopped(page: Page, server: Server, exported: Path) -> N
     expect(page.get_by_role("alert")).to_have_text("Stopped. Nothing is shown.")
     stopped = [len(parts) for read, parts in server.readings().items() if read not in before]
     assert sum(stopped) < 10
+
+
+def test_without_a_script_a_history_reads_as_well(browser: Browser, server: Server, encoder: Encoder) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{server.installation.url}/login/?next=/read/")
+        fill_in(page, server.alice)
+        page.get_by_label("JSON").fill(history(encoder, size=40_000))
+        decode(page)
+        event = page.locator("#result .parts > li").filter(has_text="4 Activity task scheduled")
+        event.locator("summary").click()
+        expect(event).to_contain_text("payload 1. ")
+
+
+def test_pieces_are_copied(page: Page, encoder: Encoder) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_label("JSON").fill(history(encoder, size=8_000))
+    decode(page)
+    open_event(page, "Activity task scheduled")
+    page.get_by_role("button", name="Copy Activity task scheduled").click()
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_be_attached()
+    (payload,) = json.loads(page.evaluate("navigator.clipboard.readText()"))["activityTaskScheduledEventAttributes"][
+        "input"
+    ]["payloads"]
+    assert payload["data"].startswith("payload 1. ")
