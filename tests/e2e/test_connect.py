@@ -4,9 +4,10 @@ It is open in one tab and never reloaded, while Temporal's page is tried in anot
 """
 
 import base64
+import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -17,11 +18,12 @@ from demo.codec_server import Installation, serving, set_up
 from demo.dev_server import DevServer
 from demo.processes import free_port
 from demo.ui_proxy import CodecSettings, ui_proxy
-from tests.e2e.conftest import KEY_ID, NAMESPACE
+from tests.e2e.conftest import CHROMIUM_FLAGS, KEY_ID, NAMESPACE, chromium_path
 from tests.e2e.people import Person
 from tests.e2e.shared_database import CrossSite
 from tests.e2e.web_ui import VIEWPORT, Screenshots, WorkflowPage, fill_in
 
+Says = Callable[[Page, str, str], None]
 PEOPLE = "from codec.models import User\n{}"
 STEPS = {
     "origin_not_allowed": "Its origin may call",
@@ -102,7 +104,6 @@ class Trial:
     context: BrowserContext
     server: Installation
     payment: str
-    screenshots: Screenshots
 
     def connect(self, person: Person) -> Page:
         """Sign in and open the Connect page."""
@@ -117,21 +118,29 @@ class Trial:
         return WorkflowPage(self.context.new_page(), ui, self.payment).open()
 
 
-@pytest.fixture
-def trial(
-    request: pytest.FixtureRequest,
-    browser: Browser,
-    server: Installation,
-    running_uis: Uis,
-    payment: str,
-    screenshots: Screenshots,
-) -> Iterator[Trial]:
-    with browser.new_context(viewport=VIEWPORT, user_agent=f"Chrome of {request.node.name}") as context:
-        yield Trial(context, server, payment, screenshots)
+Try = Callable[[Browser], AbstractContextManager[Trial]]
 
 
 @pytest.fixture
-def says(trial: Trial) -> Callable[[Page, str, str], None]:
+def trial_in(request: pytest.FixtureRequest, server: Installation, running_uis: Uis, payment: str) -> Try:
+    """Return what begins a trial in a browser."""
+
+    @contextmanager
+    def begin(browser: Browser) -> Iterator[Trial]:
+        with browser.new_context(viewport=VIEWPORT, user_agent=f"Chrome of {request.node.name}") as context:
+            yield Trial(context, server, payment)
+
+    return begin
+
+
+@pytest.fixture
+def trial(browser: Browser, trial_in: Try) -> Iterator[Trial]:
+    with trial_in(browser) as trial:
+        yield trial
+
+
+@pytest.fixture
+def says(screenshots: Screenshots) -> Says:
     """Wait until the page, which nobody reloads, names this cause at its step; and take a picture of it."""
 
     def says(page: Page, cause: str, title: str) -> None:
@@ -139,12 +148,9 @@ def says(trial: Trial) -> Callable[[Page, str, str], None]:
         expect(page.locator("[data-cause] h3")).to_have_text(title)
         failed = page.locator(".steps .bad .name")
         expect(failed).to_have_text([f"{STEPS[cause]}: no"] if cause in STEPS else [])
-        trial.screenshots.take_whole(page, f"11-connect-{cause}")
+        screenshots.take_whole(page, f"11-connect-{cause}")
 
     return says
-
-
-Says = Callable[[Page, str, str], None]
 
 
 def test_nothing_wrong(trial: Trial, people: dict[str, Person], uis: Uis, says: Says) -> None:
@@ -231,3 +237,24 @@ def test_endpoint_where_nothing_answers(trial: Trial, people: dict[str, Person],
     hindrances = page.locator(".hindrances")
     for named in ("Wrong endpoint", "Mixed Content", "Local Network Access", trial.server.url):
         expect(hindrances).to_contain_text(named)
+
+
+def test_chrome_that_keeps_pages_of_the_internet_off_this_machine(
+    browser: Browser, trial_in: Try, people: dict[str, Person], uis: Uis, says: Says
+) -> None:
+    """Local Network Access: the browser takes the Web UI for one of the internet, and nobody has allowed it."""
+    place = uis.right.removeprefix("http://").replace("localhost", "127.0.0.1")
+    flags = [*CHROMIUM_FLAGS, f"--ip-address-space-overrides={place}=public"]
+    chrome = browser.browser_type.launch(executable_path=chromium_path(), args=flags)
+    with chrome, trial_in(chrome) as trial:
+        page = trial.connect(people["alice"])
+        console: list[str] = []
+        trial.context.on("console", lambda said: console.append(said.text))
+        trial.open(uis.right)
+        with page.expect_response("**/connect/seen/"):
+            pass
+        says(page, "nothing_arrived", "Nothing has arrived from this browser")
+        said = next(line for line in console if "blocked" in line)
+        named = page.locator(".hindrances dt").filter(has_text="Permission was denied … address space")
+        expect(named).to_be_visible()
+        assert re.search("Permission was denied .* address space", said)
