@@ -18,7 +18,8 @@ CONTRAST = ("color-contrast", "link-in-text-block")  # what another colour schem
 RUN = """
 async ([grave, only]) => {
   await Promise.all(document.getAnimations().map((each) => each.finished));  // a colour on its way is no colour
-  const options = { preload: false, resultTypes: ["violations"], ...(only.length ? { runOnly: { type: "rule", values: only } } : {}) };
+  const rules = only.length ? { runOnly: { type: "rule", values: only } } : {};
+  const options = { preload: false, resultTypes: ["violations"], ...rules };
   const { violations } = await axe.run(document, options);
   return violations.filter(({ impact }) => grave.includes(impact)).flatMap(({ id, impact, nodes }) =>
     nodes.map(({ target, html, failureSummary }) => `${id} (${impact}) at ${target}: ${html}\\n${failureSummary}`));

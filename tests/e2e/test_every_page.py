@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from django.urls import URLResolver, get_resolver, resolve
+from django.urls import Resolver404, URLResolver, get_resolver, resolve
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from demo.codec_server import Installation, serving, set_up
@@ -22,7 +22,7 @@ from tests.e2e.furnished import NAMES
 from tests.e2e.moved_clock import SomeTimeAgo, library
 from tests.e2e.people import Person, sign_in
 from tests.e2e.shared_database import ORIGIN, CodecClient
-from tests.e2e.views import NO_PAGES, VIEWS, Site, View
+from tests.e2e.views import NO_PAGES, REFUSED, VIEWS, Site, View
 from tests.e2e.web_ui import Screenshots, fill_in
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
@@ -124,9 +124,23 @@ def look_at(page: Page, picture: Callable[[str], None]) -> list[str]:
     return found
 
 
+def test_what_nobody_may_is_refused_to_a_superuser(page_of: Callable[[str], Page], site: Site) -> None:
+    ask = page_of("bob").request
+    answers = {name: ask.get(site.url + path.format_map(site.rows)).status for name, path in REFUSED.items()}
+    assert answers == dict.fromkeys(REFUSED, 403)
+
+
 def test_no_page_is_left_out(site: Site) -> None:
-    looked_at = {resolve(view.path.partition("?")[0].format_map(site.rows)).view_name for view in VIEWS}
-    assert set(_routes(get_resolver())) == looked_at | NO_PAGES
+    looked_at = {_route(view.path.partition("?")[0].format_map(site.rows)) for view in VIEWS}
+    assert set(_routes(get_resolver())) - looked_at == NO_PAGES | REFUSED.keys()
+
+
+def _route(path: str) -> str:
+    """Return the name of the pattern for `path`; of a page that does not exist, none."""
+    try:
+        return resolve(path).view_name
+    except Resolver404:
+        return ""
 
 
 def _routes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
