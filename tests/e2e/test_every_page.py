@@ -92,8 +92,8 @@ def page_of(browser: Browser, site: Site, people: dict[str, Person], complaints:
 
 @pytest.fixture(scope="module")
 def pictures(screenshots: Screenshots) -> Pictures:
-    """Takes a picture when somebody is going to look at it: CODEC_PICTURES=1."""
-    return screenshots.take_whole if os.environ.get("CODEC_PICTURES") else lambda page, name: None
+    """Takes a picture when somebody is going to look at it: TEST_PICTURES=1."""
+    return screenshots.take_whole if os.environ.get("TEST_PICTURES") else lambda page, name: None
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
