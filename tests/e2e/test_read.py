@@ -56,14 +56,14 @@ class Server:
     pid: int
     alice: Person
 
-    def forget_peak(self) -> int:
-        """Start to measure anew, and return how many bytes are resident now."""
+    def forget_peak(self) -> None:
+        """Measure anew from here."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-        return self._status("VmRSS")
 
     def peak(self) -> int:
         """Return how many bytes were resident at most since `forget_peak`."""
-        return self._status("VmHWM")
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
     def readings(self) -> dict[str, list[dict]]:
         """Return the parts that the audit has, by the reading that they belong to, in order."""
@@ -73,10 +73,6 @@ class Server:
         for _, details in rows:
             found.setdefault(details["read"], []).append(details)
         return found
-
-    def _status(self, name: str) -> int:
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +115,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
 def read_file(page: Page, path: Path) -> int:
     """Let the page decode a file, and return how many payloads are in it."""
     number = path.read_text().count('"encryption-key-id"')
+    page.evaluate("document.getElementById('result').replaceChildren()")  # what the file before has left
     page.get_by_label("Or a file").set_input_files(path)
     decode(page)
     expect(page.locator("#result-title")).to_have_text(f"{number:,} payloads decoded", timeout=120_000)
