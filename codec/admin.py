@@ -4,11 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -19,6 +20,9 @@ from codec.models import User
 from codec.oidc import admin as single_sign_on  # noqa: F401  Django looks for pages of the admin here only
 from keys.actor import current
 from keys.admin_pages import Question, ask_reason
+
+# Works without a script, by keyboard and on a narrow screen; Django's two lists do not.
+CHECKBOXES: Any = {ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
 
 
 class NewUserForm(AdminUserCreationForm[User]):
@@ -39,6 +43,17 @@ class EditUserForm(UserChangeForm[User]):
         return groups
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin):
+    """Django's group pages."""
+
+    filter_horizontal = ()
+    formfield_overrides = CHECKBOXES
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin[User]):
     """Django's user pages. Users are disabled, never deleted: the audit log speaks of them."""
@@ -47,6 +62,8 @@ class UserAdmin(DjangoUserAdmin[User]):
     add_form = NewUserForm
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     actions = ["give_grants"]
+    filter_horizontal = ()
+    formfield_overrides = CHECKBOXES
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False

@@ -14,6 +14,7 @@ from keys.audit import Outcome
 from keys.errors import VaultUnavailable
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.review.models import Viewing
+from keys.review.wording import counted
 from keys.selftest import check_kek
 from keys.usage import estimated_share_of_limit
 
@@ -75,13 +76,14 @@ def _grants() -> Iterator[Item]:
     disabled = Grant.objects.not_over(now).filter(user__is_active=False).count()
     if disabled:
         yield Item(
-            f"{disabled} grant(s) belong to disabled users. Revoke what is not needed.",
+            f"{counted(disabled, 'grant')} to disabled users. Revoke what is not needed.",
             reverse("admin:codec_grant_changelist"),
         )
     ending = Grant.objects.in_force(now).filter(ends_at__lte=now + SOON, ends_at__gt=now + RECENT).count()
     if ending:
         yield Item(
-            f"{ending} grant(s) end within {SOON.days} days.", f"{reverse('admin:codec_grant_changelist')}?state=soon"
+            f"{counted(ending, 'grant')} ending within {SOON.days} days.",
+            f"{reverse('admin:codec_grant_changelist')}?state=soon",
         )
 
 
@@ -97,7 +99,10 @@ def _requests() -> Iterator[Item]:
         namespace_name__in=Namespace.objects.filter(retired_at=None).values("name")
     )
     if number := waiting.count():
-        yield Item(f"{number} access request(s) wait for an answer.", reverse("admin:codec_accessrequest_changelist"))
+        yield Item(
+            f"{counted(number, 'access request')} waiting for an answer.",
+            reverse("admin:codec_accessrequest_changelist"),
+        )
 
 
 def _refused() -> Iterator[Item]:
@@ -105,7 +110,7 @@ def _refused() -> Iterator[Item]:
     denied = AuditRecord.objects.filter(at__gte=since, outcome=Outcome.DENIED, action__startswith="payload:").count()
     if denied:
         url = f"{reverse('admin:keys_auditrecord_changelist')}?outcome__exact={Outcome.DENIED}&q=payload"
-        yield Item(f"{denied} codec request(s) were denied in the last 24 hours.", url)
+        yield Item(f"{counted(denied, 'codec request')} denied in the last 24 hours.", url)
 
 
 def _viewings() -> Iterator[Item]:
@@ -113,10 +118,13 @@ def _viewings() -> Iterator[Item]:
     waiting = Viewing.objects.filter(status=Viewing.Status.OPEN, ended_at__lt=timezone.now() - REVIEW_WITHIN)
     oldest = waiting.order_by("started_at").first()
     if oldest is not None:
-        yield Item(f"{waiting.count()} viewing(s) wait for review, the oldest since {oldest.ended_at:%Y-%m-%d}.", url)
+        yield Item(
+            f"{counted(waiting.count(), 'viewing')} waiting for review, the oldest since {oldest.ended_at:%Y-%m-%d}.",
+            url,
+        )
     flagged = Viewing.objects.filter(status=Viewing.Status.FOLLOW_UP).count()
     if flagged:
-        yield Item(f"{flagged} viewing(s) are to be followed up.", f"{url}?status={Viewing.Status.FOLLOW_UP}")
+        yield Item(f"{counted(flagged, 'viewing')} to follow up.", f"{url}?status={Viewing.Status.FOLLOW_UP}")
 
 
 _SECTIONS = [

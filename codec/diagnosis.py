@@ -182,10 +182,10 @@ _BY_REASON = {
 def _without_cookie(seen: Seen, viewer: Viewer, server: Server) -> Cause:
     """Browsers send Sec-Fetch-Storage-Access with what may carry cookies across sites; not without credentials."""
     facts = seen.facts
+    if facts.site == "cross-site" and not server.cross_site_cookies:
+        return Cause.COOKIE_STAYS_ON_ITS_SITE  # whatever the browser lets through
     if facts.storage_access in {"none", "inactive"}:
         return Cause.COOKIES_BLOCKED
-    if facts.site == "cross-site" and not server.cross_site_cookies:
-        return Cause.COOKIE_STAYS_ON_ITS_SITE
     if seen.last < viewer.signed_in_at:
         return Cause.NOT_SIGNED_IN_THEN
     return Cause.CREDENTIALS_OFF

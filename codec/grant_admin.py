@@ -35,10 +35,20 @@ def usual_end() -> datetime:
     return (timezone.now() + timedelta(days=USUAL_DAYS)).replace(second=0, microsecond=0)
 
 
+class Moment(AdminSplitDateTime):
+    """A date and a time, whose fields say to a screen reader what they are of."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__()
+        for part, widget in zip(("date", "time"), self.widgets, strict=True):
+            widget.attrs["aria-label"] = f"{of}, {part}"
+
+
 class GrantForm(forms.ModelForm[Grant]):
     class Meta:
         model = Grant
         fields = ("user", "group", "namespace", *_TERMS)
+        widgets = {"starts_at": Moment("From"), "ends_at": Moment("Until")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -85,10 +95,8 @@ class SeveralForm(forms.Form):
     encode = forms.BooleanField(required=False)
     download = forms.BooleanField(required=False)
     lease = forms.BooleanField(required=False, label="Lease keys")
-    starts_at = forms.SplitDateTimeField(
-        required=False, widget=AdminSplitDateTime, label="From", help_text=_WITHOUT_START
-    )
-    ends_at = forms.SplitDateTimeField(required=False, widget=AdminSplitDateTime, label="Until", help_text=_WITHOUT_END)
+    starts_at = forms.SplitDateTimeField(required=False, widget=Moment("From"), label="From", help_text=_WITHOUT_START)
+    ends_at = forms.SplitDateTimeField(required=False, widget=Moment("Until"), label="Until", help_text=_WITHOUT_END)
     reason = forms.CharField(max_length=MAX_REASON)
     ticket = forms.CharField(max_length=60, required=False)
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from codec import access_requests, break_glass, policies, storage_access
+from codec import access_requests, break_glass, policies, sessions, storage_access, tokens
 from codec.grants import grants_in_force
 from codec.last_refusal import after_sign_in, unmet_namespace
 from codec.local_passwords import SignInForm
@@ -86,6 +86,8 @@ def _my_access(person: User) -> dict[str, Any]:
         "breakable": policies.breakable(person),
         "viewings": recent_viewings(person),
         "ui_origins": settings.CODEC_UI_ORIGINS,
+        "tokens": [token for token in tokens.tokens_of(person) if token.state == "in force"],
+        "sessions": sessions.open_sessions(person).count(),
         "has_password": settings.CODEC_LOCAL_PASSWORDS and person.has_usable_password(),
     }
 

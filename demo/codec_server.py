@@ -59,12 +59,12 @@ def set_up(installation: Installation) -> str:
 
 
 @contextmanager
-def serving(installation: Installation) -> Iterator[None]:
-    """Serve the installation at its `url` until the block ends."""
+def serving(installation: Installation) -> Iterator["subprocess.Popen[bytes]"]:
+    """Serve the installation at its `url` until the block ends. Gives the process that serves."""
     with running(
         [sys.executable, str(ROOT / "manage.py"), "serve"],
         log=installation.directory / "codec_server.log",
         ready_url=f"{installation.url}/healthz",
         env=installation.environment(),
-    ):
-        yield
+    ) as process:
+        yield process

@@ -17,6 +17,7 @@ from keys.admin_verbs import PageVerb
 from keys.audit import AuditAction
 from keys.audit_reading import Page, note_reading
 from keys.errors import KeysError
+from keys.fingerprints import SIZE
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.timeline import Moment, timeline
 
@@ -139,6 +140,9 @@ class KeyVersionAdmin(ReadOnlyAdmin[KeyVersion]):
         return ask_reason(self, request, pk, question)
 
 
+_IN_HEX = {"mac": "mac_in_hex", "fingerprints": "fingerprints_in_hex"}
+
+
 @admin.register(AuditRecord)
 class AuditRecordAdmin(ReadOnlyAdmin[AuditRecord]):
     list_display = ("at", "action", "outcome", "reason", "actor_name", "namespace", "address", "summary")
@@ -146,7 +150,7 @@ class AuditRecordAdmin(ReadOnlyAdmin[AuditRecord]):
     search_fields = ("action", "actor_name", "namespace", "address", "request_id")
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
-    fields = tuple(field.name for field in AuditRecord._meta.fields)
+    fields = tuple(_IN_HEX.get(field.name, field.name) for field in AuditRecord._meta.fields)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if self.has_view_permission(request):
@@ -159,6 +163,14 @@ class AuditRecordAdmin(ReadOnlyAdmin[AuditRecord]):
         if self.has_view_permission(request):
             note_reading(Page.RECORDS, actor=current())
         return super().change_view(request, object_id, form_url, extra_context)
+
+    @admin.display(description="MAC")
+    def mac_in_hex(self, record: AuditRecord) -> str:
+        return bytes(record.mac).hex()
+
+    @admin.display(description="Fingerprints")
+    def fingerprints_in_hex(self, record: AuditRecord) -> str:
+        return bytes(record.fingerprints).hex(" ", -SIZE) or "-"
 
     @admin.display(description="details")
     def summary(self, record: AuditRecord) -> str:

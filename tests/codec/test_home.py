@@ -6,10 +6,12 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from codec import tokens
 from codec.grants import give_grant
 from codec.last_refusal import unmet_namespace
 from codec.models import Grant, GroupMapping, User
 from codec.my_viewings import recent_viewings
+from codec.tokens import Wish
 from keys import audit
 from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction
@@ -17,6 +19,7 @@ from keys.models import AuditRecord, Namespace
 from keys.rotation import create_namespace
 from tests.conftest import OPERATOR, CodecClient, signed_in
 
+LAPTOP = Wish(name="laptop", days=30, decode=True)
 WHY = {"actor": OPERATOR, "reason": "on call"}
 UI = "http://localhost:8080"
 
@@ -63,6 +66,30 @@ def test_without_anything_the_page_says_what_to_do_next(mallory):
     page = home(signed_in(mallory))
     assert "Request access" in page
     assert "Nothing yet." in page
+
+
+def test_tokens_in_force_are_named_with_their_end(alice, browser):
+    token, _ = tokens.make_token(alice, LAPTOP, actor=OPERATOR)
+    page = home(browser)
+    assert "1 in force" in page
+    assert f'laptop until <time datetime="{token.expires_at:%Y-%m-%d}' in page
+
+
+def test_revoked_token_is_not_named(alice, browser):
+    token, _ = tokens.make_token(alice, LAPTOP, actor=OPERATOR)
+    tokens.revoke_token(token, actor=OPERATOR, reason="lost")
+    assert "laptop" not in home(browser)
+
+
+def test_token_of_another_is_not_named(mallory, browser):
+    tokens.make_token(mallory, LAPTOP, actor=OPERATOR)
+    assert "laptop" not in home(browser)
+
+
+def test_open_sessions_are_counted(alice, mallory, browser):
+    signed_in(alice)
+    signed_in(mallory)
+    assert "2 open." in home(browser)
 
 
 def test_page_links_to_tokens_and_sessions(browser):

@@ -157,7 +157,7 @@ def screenshots() -> Screenshots:
 # Of the module, not the session: while Playwright runs, Django takes this thread for an asynchronous one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = _chromium()
+    executable = chromium_path()
     expect.set_options(timeout=20_000)  # two cores that run everything at once are slow at times
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
@@ -183,7 +183,7 @@ def _create_users(codec: Installation, people: dict[str, Person]) -> None:
     codec.manage("shell", "--verbosity=0", stdin=script)
 
 
-def _chromium() -> str:
+def chromium_path() -> str:
     """Return the path of a Chromium, or skip; inside CI a browser test must not be skipped."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if found:

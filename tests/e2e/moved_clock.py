@@ -44,13 +44,27 @@ class UnderMovedClock(Installation):
     def environment(self) -> Mapping[str, str]:
         return {
             **super(UnderMovedClock, self).environment(),
-            "LD_PRELOAD": str(self.libfaketime),
+            **_faking(self.libfaketime),
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
             "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
         }
 
     @property
     def _offset(self) -> Path:
         return self.directory / "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class SomeTimeAgo(Installation):
+    """An installation whose processes see a time before the real one, always by as much."""
+
+    libfaketime: Path = field(kw_only=True)
+    ago: timedelta = field(kw_only=True)
+
+    def environment(self) -> Mapping[str, str]:
+        offset = {"FAKETIME": f"-{int(self.ago.total_seconds())}"}
+        return {**super(SomeTimeAgo, self).environment(), **_faking(self.libfaketime), **offset}
+
+
+def _faking(libfaketime: Path) -> dict[str, str]:
+    return {"LD_PRELOAD": str(libfaketime), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}

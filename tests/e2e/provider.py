@@ -1,6 +1,5 @@
 """A real OpenID provider beside the other real parts: npm's oidc-provider, run by Node.js."""
 
-import fcntl
 import json
 import os
 import re
@@ -12,15 +11,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from demo.codec_server import Installation
 from demo.processes import free_port, running
+from tests.e2e import npm
 
 FOLDER = Path(__file__).resolve().parent / "openid_provider"
 OLDEST_NODE = 20
 CLIENT_ID = "codec-server"
+NO_NODE = f"NO NODE.JS FOUND: single sign-on was not tested. Install nodejs ({OLDEST_NODE} or newer) and npm."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def codec_server_at(url: str) -> RelyingParty:
 def openid_provider(*clients: RelyingParty, accounts: Mapping[str, Account], log: Path) -> Iterator[OpenIDProvider]:
     """Run a provider for these clients until the block ends."""
     command = [_node(), str(FOLDER / "server.mjs")]
-    _install()
+    npm.install(FOLDER, reason=NO_NODE)
     port = free_port()
     provider = OpenIDProvider(f"http://localhost:{port}", accounts)
     people = {name: asdict(account) for name, account in accounts.items()}
@@ -94,28 +94,12 @@ def openid_provider(*clients: RelyingParty, accounts: Mapping[str, Account], log
         yield provider
 
 
-def _install() -> None:
-    """Install what the lock file names, unless it is there already. Of several processes that test, one does it."""
-    lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
-            return
-        command = ["npm", "ci", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode:
-        pytest.fail(f"npm ci failed in {FOLDER}:\n{done.stderr[-2000:]}")
-
-
 def _node() -> str:
-    """Return the path of Node.js, or skip; inside CI the tests of single sign-on must not be skipped."""
+    """Return the path of Node.js, or skip."""
     node = shutil.which("node")
-    if node and shutil.which("npm") and _version(node) >= OLDEST_NODE:
-        return node
-    reason = f"NO NODE.JS FOUND: single sign-on was not tested. Install nodejs ({OLDEST_NODE} or newer) and npm."
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if node is None or shutil.which("npm") is None or _version(node) < OLDEST_NODE:
+        npm.do_without(NO_NODE)
+    return node
 
 
 def _version(node: str) -> int:

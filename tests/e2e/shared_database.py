@@ -1,4 +1,4 @@
-"""This server as processes on a database that they share, and a plain client of them."""
+"""This server set up otherwise than usual: on PostgreSQL, or for cookies across sites. And a plain client of it."""
 
 import json
 import secrets
@@ -47,6 +47,14 @@ def two_on_postgresql(directory: Path, **more: str) -> Iterator[tuple[OnPostgreS
 
 
 @dataclass(frozen=True, slots=True)
+class CrossSite(Installation):
+    """Whose cookies may be sent across sites, for browsers that do."""
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super(CrossSite, self).environment(), "CODEC_CROSS_SITE_COOKIES": "1"}
+
+
+@dataclass(frozen=True, slots=True)
 class CodecClient:
     """One person's client of one of the servers: a browser with a cookie, or a program with a token."""
 
@@ -54,29 +62,29 @@ class CodecClient:
     cookie: str = ""
     token: str = ""
 
-    def call(self, verb: str, payload: dict) -> tuple[int, dict]:
+    def call(self, verb: str, payload: dict, namespace: str = "default") -> tuple[int, dict]:
         """POST one payload; return the status and the answered payload, or the problem."""
         try:
-            with urllib.request.urlopen(self._request(verb, payload), timeout=20) as answer:
+            with urllib.request.urlopen(self._request(verb, payload, namespace), timeout=20) as answer:
                 return answer.status, json.load(answer)["payloads"][0]
         except HTTPError as error:
             with error:
                 return error.code, json.load(error)
 
-    def encode(self) -> dict:
-        status, payload = self.call("encode", PLAIN)
+    def encode(self, namespace: str = "default") -> dict:
+        status, payload = self.call("encode", PLAIN, namespace)
         assert status == 200, payload
         return payload
 
     def decodes(self, payload: dict) -> bool:
         return self.call("decode", payload) == (200, PLAIN)
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, namespace: str = "default") -> dict[str, str]:
         who = {"Authorization": f"Bearer {self.token}"} if self.token else {"Origin": ORIGIN, "Cookie": self.cookie}
-        return {"Content-Type": "application/json", "X-Namespace": "default"} | who
+        return {"Content-Type": "application/json", "X-Namespace": namespace} | who
 
-    def _request(self, verb: str, payload: dict) -> urllib.request.Request:
-        return urllib.request.Request(f"{self.url}/{verb}", _body(payload), self.headers())
+    def _request(self, verb: str, payload: dict, namespace: str = "default") -> urllib.request.Request:
+        return urllib.request.Request(f"{self.url}/{verb}", _body(payload), self.headers(namespace))
 
 
 class KeptConnection:

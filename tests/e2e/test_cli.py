@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from temporalio.client import Client
 
 from demo.codec_server import Installation
 from demo.dev_server import DevServer, temporal_command
 from demo.worker import APPROVAL, PAYMENT, TASK_QUEUE
 from tests.e2e.people import Person
+from tests.e2e.read_page import decode, drop, open_event
 from tests.e2e.web_ui import fill_in
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -286,3 +287,13 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", *sentences: str) ->
     assert PAYMENT.payer not in done.stdout + done.stderr
     for sentence in sentences:
         assert sentence in done.stderr
+
+
+def test_printed_history_is_dropped_on_the_read_page_and_reads(
+    cli: Run, page: Page, codec: Installation, alice: Person, payment: str
+) -> None:
+    page.goto(f"{codec.url}/login/?next=/read/")
+    fill_in(page, alice)
+    drop(page, cli("show", "-w", payment, "-o", "json").stdout)
+    decode(page)
+    expect(open_event(page, "Workflow execution started")).to_contain_text(PAYMENT.iban)

@@ -3,9 +3,8 @@
 To a browser, 127.0.0.1 and localhost are two sites, both trustworthy enough for the header.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from demo.codec_server import Installation, serving, set_up
 from demo.processes import free_port
+from tests.e2e.shared_database import CrossSite
 
 ASK = """
 endpoint => fetch(endpoint + "/decode", {
@@ -44,14 +44,6 @@ def ui() -> Iterator[str]:
         pool.submit(pages.serve_forever)
         yield f"http://127.0.0.1:{pages.server_port}"
         pages.shutdown()
-
-
-@dataclass(frozen=True, slots=True)
-class CrossSite(Installation):
-    """Whose cookies may be sent across sites, for browsers that do."""
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super(CrossSite, self).environment(), "CODEC_CROSS_SITE_COOKIES": "1"}
 
 
 @pytest.fixture(scope="module")

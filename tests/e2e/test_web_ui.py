@@ -10,6 +10,7 @@ from demo.codec_server import Installation
 from demo.dev_server import DevServer
 from demo.worker import APPROVAL, MEMO, PAYMENT
 from tests.e2e.people import Person
+from tests.e2e.read_page import decode, drop, open_event
 from tests.e2e.web_ui import (
     CIPHERTEXT,
     NO_QUERY,
@@ -162,6 +163,18 @@ def test_after_sign_in_the_encoded_failure_reads(alices_workflow: WorkflowPage, 
     expect(failure).to_contain_text(FAILURE)
     failure.get_by_text("encodedAttributes").scroll_into_view_if_needed()
     screenshots.take(alices_workflow.page, "4-after-sign-in-failure")
+
+
+def test_history_that_the_ui_downloads_encoded_reads_on_our_read_page(
+    alices_workflow: WorkflowPage, codec: Installation
+) -> None:
+    downloaded = alices_workflow.download()
+    assert PAYMENT.iban not in downloaded
+    page = alices_workflow.page.context.new_page()
+    page.goto(f"{codec.url}/read/")
+    drop(page, downloaded)
+    decode(page)
+    expect(open_event(page, "Workflow execution started")).to_contain_text(PAYMENT.iban)
 
 
 # Without a grant ------------------------------------------------------------------------------------------------------

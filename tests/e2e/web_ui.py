@@ -68,6 +68,14 @@ class WorkflowPage:
         self.page.get_by_test_id("event-summary-row").filter(has_text="Activity Task Failed").click()
         return self.page.get_by_test_id("event-summary-row-expanded")
 
+    def download(self) -> str:
+        """Download the history as the UI offers it first, payloads encoded, and return it."""
+        self._tab("Event History")
+        self.page.get_by_role("button", name="Download").click()
+        with self.page.expect_download() as download:
+            self.page.get_by_role("dialog").get_by_role("button", name="Download").click()
+        return Path(download.value.path()).read_text()
+
     def use_browser_setting(self, codec_url: str, *, credentials: bool = True) -> None:
         """Enter the codec server in the UI's own dialog, which keeps it in this browser's localStorage."""
         self.page.get_by_role("button", name="Configure Codec Server").click()
