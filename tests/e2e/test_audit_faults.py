@@ -3,6 +3,7 @@
 CODEC_SOAK=1 (`make soak`) makes the load long: 20,000 answered decodes and more.
 """
 
+import json
 import os
 import resource
 import signal
@@ -174,6 +175,14 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Instal
 def sqlite_client(on_sqlite) -> CodecClient:
     server, _ = on_sqlite
     return CodecClient(server.url, cookie_of_alice(server))
+
+
+def test_serving_process_publishes_signed_checkpoints_by_itself(on_sqlite):
+    server, _ = on_sqlite
+    file = server.directory / "audit_checkpoints.jsonl"
+    wait_for(lambda: file.exists() and file.read_text().endswith("\n"))
+    assert "management" in json.loads(file.read_text().splitlines()[0])["body"]["heads"]
+    assert server.manage("verify_audit", "--checkpoint", str(file)).endswith("OK\n")
 
 
 def test_disk_that_is_full(on_sqlite, sqlite_client):
