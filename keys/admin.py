@@ -153,10 +153,23 @@ class AuditPaginator(Paginator[AuditRecord]):
         return AuditChain.objects.aggregate(sum=Sum(F("sequence") - F("floor_sequence")))["sum"] or 0
 
 
+class ActionFilter(admin.SimpleListFilter):
+    """Offers every action there can be: to look which of them were recorded, all records would have to be read."""
+
+    title = "action"
+    parameter_name = "action__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[AuditRecord]) -> list[tuple[str, str]]:
+        return [(action.value, action.value) for action in sorted(AuditAction)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditRecord]) -> QuerySet[AuditRecord]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditRecord)
 class AuditRecordAdmin(ReadOnlyAdmin[AuditRecord]):
     list_display = ("at", "action", "outcome", "reason", "actor_name", "namespace", "address", "summary")
-    list_filter = ("outcome", "action", ("at", admin.DateFieldListFilter))
+    list_filter = ("outcome", ActionFilter, ("at", admin.DateFieldListFilter))
     search_fields = ("action", "actor_name", "namespace", "address", "request_id")
     paginator = AuditPaginator
     show_facets = admin.ShowFacets.NEVER
