@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from codec import access_requests, break_glass
 from codec.models import Grant, User
-from keys.audit import Outcome
+from keys.audit import AuditAction, Outcome
+from keys.audit_chain import MANAGEMENT
 from keys.errors import VaultUnavailable
 from keys.models import AuditRecord, KeyVersion, Namespace
 from keys.review.models import Viewing
@@ -113,6 +114,15 @@ def _refused() -> Iterator[Item]:
         yield Item(f"{counted(denied, 'codec request')} denied in the last 24 hours.", url)
 
 
+def _alerts() -> Iterator[Item]:
+    raised = AuditRecord.objects.filter(
+        chain=MANAGEMENT, action=AuditAction.ALERT_RAISED, at__gte=timezone.now() - RECENT
+    )
+    if number := raised.count():
+        url = f"{reverse('admin:keys_auditrecord_changelist')}?action__exact={AuditAction.ALERT_RAISED}"
+        yield Item(f"{number} alert(s) were raised in the last 24 hours.", url, urgent=True)
+
+
 def _viewings() -> Iterator[Item]:
     url = reverse("admin:keys_viewing_changelist")
     waiting = Viewing.objects.filter(status=Viewing.Status.OPEN, ended_at__lt=timezone.now() - REVIEW_WITHIN)
@@ -134,5 +144,6 @@ _SECTIONS = [
     ("codec.view_grant", _break_glass),
     ("codec.view_accessrequest", _requests),
     ("keys.view_auditrecord", _refused),
+    ("keys.review_viewing", _alerts),
     ("keys.review_viewing", _viewings),
 ]

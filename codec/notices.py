@@ -11,21 +11,26 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPMessage
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core import mail
 from django.db import DatabaseError, connections
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.http import urlencode
 
 from codec import policies
 from codec.models import AccessRequest, Grant, User
 from keys.models import Namespace
 
+if TYPE_CHECKING:
+    from codec.alerts import Alert
+
 logger = logging.getLogger(__name__)
 
 _SECONDS = 5
+_PERMISSIONS = "django.contrib.auth.backends.ModelBackend"
 _FAILURES = (OSError, HTTPException, DatabaseError, ValueError)  # SMTPException is an OSError
 
 
@@ -65,6 +70,11 @@ def glass_broken(grant: Grant) -> None:
     _start(lambda: _glass_broken(grant))
 
 
+def alert_raised(alert: "Alert") -> None:
+    """Tell the auditors, but not the person whom it is about."""
+    _start(lambda: _alert_raised(alert))
+
+
 def _request_made(request: AccessRequest) -> None:
     namespace = Namespace.objects.filter(name=request.namespace_name, retired_at=None).first()
     if namespace is not None:
@@ -83,6 +93,25 @@ def _glass_broken(grant: Grant) -> None:
         "url": settings.CODEC_PUBLIC_URL + reverse("home"),
     }
     _send(Notice("break-glass:taken", _approvers_but(grant.user, grant.namespace), facts))
+
+
+def _alert_raised(alert: "Alert") -> None:
+    person = alert.person
+    page = f"{reverse('admin:keys_viewing_changelist')}?{urlencode({'person': person.actor_name})}"
+    facts = {
+        "kind": alert.kind.value,
+        "user": person.actor_name,
+        "number": alert.number,
+        "threshold": alert.threshold,
+        "hour": f"{person.hour:%Y-%m-%d %H:%M} UTC",
+        "url": settings.CODEC_PUBLIC_URL + page,
+    }
+    auditors = User.objects.with_perm("keys.review_viewing", backend=_PERMISSIONS)
+    _send(Notice("alert:raised", list(auditors.exclude(pk__in=_ids(person.actor_id))), facts))
+
+
+def _ids(actor_id: str) -> list[int]:
+    return [int(actor_id)] if actor_id.isdecimal() else []
 
 
 def _approvers_but(person: User, namespace: Namespace) -> list[User]:

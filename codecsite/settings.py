@@ -208,6 +208,8 @@ EMAIL_TIMEOUT = 10
 EMAIL_SUBJECT_PREFIX = ""
 DEFAULT_FROM_EMAIL = envstr("CODEC_EMAIL_FROM", f"codec-server@{urlsplit(CODEC_PUBLIC_URL).hostname}")
 CODEC_WEBHOOK_URL = envsecret("CODEC_WEBHOOK_URL") or ""
+CODEC_ALERT_PAYLOADS = envint("CODEC_ALERT_PAYLOADS", 5000, minimum=1)
+CODEC_ALERT_DENIED = envint("CODEC_ALERT_DENIED", 100, minimum=1)
 
 # Access tokens of others (docs/access-tokens.md); what is left blank comes from the preset ---------------------------
 

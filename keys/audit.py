@@ -81,6 +81,7 @@ class AuditAction(StrEnum):
     KEY_DESTROYED = "key:destroyed"
     KEY_REWRAPPED = "key:rewrapped"
     AUDIT_READ = "audit:read"
+    ALERT_RAISED = "alert:raised"
     VIEWING_REVIEWED = "viewing:reviewed"
     VIEWING_FLAGGED = "viewing:flagged"
 

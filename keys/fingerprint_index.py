@@ -83,7 +83,7 @@ def _read_on(name: str) -> Iterator[int]:
 def _index_some(name: str) -> int:
     FingerprintCursor.objects.get_or_create(chain_id=name)
     cursor = FingerprintCursor.objects.select_for_update().get(pk=name)
-    records = list(_first(_beyond(name, cursor.sequence)))
+    records = list(_first(_beyond(name, cursor.sequence)[:_ENTRIES]))
     if records:
         entries = [FingerprintEntry(fingerprint=one, record_id=pk) for pk, _, held in records for one in held]
         FingerprintEntry.objects.bulk_create(entries, ignore_conflicts=True)

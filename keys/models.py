@@ -268,4 +268,4 @@ class FingerprintCursor(models.Model):
         return f"{self.chain_id} {self.sequence}"
 
 
-from keys.review.models import Review, Viewing, ViewingCursor, ViewingMark  # noqa: E402, F401  tables of this app
+from keys.review.models import HourOfPerson, Review, Viewing, ViewingCursor, ViewingMark  # noqa: E402, F401  tables of this app

@@ -3,6 +3,7 @@
 grouping    codec requests -> viewings, without a database
 positions   how far the audit has been read, chain by chain
 viewings    keeps the table of viewings up to the audit, or makes it anew
+hours       what each person did in the last hours, for alerts
 marks       what is unusual about a viewing, and why
 reviews     the only writer of reviews
 lookup      the viewing of a record

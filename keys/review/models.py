@@ -65,6 +65,26 @@ class Viewing(models.Model):
         return f"{self.actor_name} in {self.namespace}, {self.started_at:%Y-%m-%d %H:%M}"
 
 
+class HourOfPerson(models.Model):
+    """What a person did in one hour (keys/review/hours.py). `alerted` names the columns of which auditors were told."""
+
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=64)
+    actor_name = models.CharField(max_length=150, blank=True)
+    hour = models.DateTimeField()
+    payloads = models.PositiveBigIntegerField(default=0)
+    denied = models.PositiveBigIntegerField(default=0)
+    break_glass = models.PositiveBigIntegerField(default=0)
+    alerted = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["actor_kind", "actor_id", "hour"], name="hour_of_person_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} at {self.hour:%Y-%m-%d %H}"
+
+
 class ViewingMark(models.Model):
     """Something about a viewing that a reviewer should not overlook (keys/review/marks.py)."""
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from keys.review import marks, positions, reviews
+from keys.review import hours, marks, positions, reviews
 from keys.review.grouping import GAP, LONGEST, Request, Tally, Trail, group
-from keys.review.models import Review, Viewing, ViewingMark
+from keys.review.models import HourOfPerson, Review, Viewing, ViewingMark
 
 _COUNTERS = ("keys", "addresses", "reasons", "not_enabled")
 _NUMBERS = ("requests", "read", "written", "bytes", "denied", "failed", "break_glass")
@@ -44,6 +44,7 @@ def rebuild() -> None:
         ViewingMark.objects.all().delete()
         Viewing.objects.all().delete()
         Review.objects.all().delete()
+        HourOfPerson.objects.all().delete()
         positions.forget()
     refresh()
 
@@ -65,7 +66,9 @@ def _take(heads: dict[str, int]) -> None:
     positions.lock()
     records = positions.read_on(heads)
     reviews.copy([record for record in records if record.action in _REVIEWS])
-    _count([record for record in records if record.action.startswith("payload:")])
+    requests = [record for record in records if record.action.startswith("payload:")]
+    hours.count(requests)
+    _count(requests)
 
 
 def _count(requests: list[Request]) -> None:

@@ -54,6 +54,21 @@ class TestWhoMayOpenIt:
         assert page in member_of("auditor").get("/admin/keys/auditrecord/").content.decode()
 
 
+def number_told(query: str) -> int:
+    page = member_of("auditor").get(f"/admin/keys/auditrecord/{query}")
+    return int(page.context["cl"].result_count)
+
+
+def test_list_of_records_tells_how_many_there_are(db):
+    decoded(GroupCommit(), DAY)
+    assert number_told("") == AuditRecord.objects.count() > 1
+
+
+def test_filtered_list_tells_how_many_it_finds(db):
+    decoded(GroupCommit(), DAY)
+    assert number_told("?action__exact=payload:decoded") == 1
+
+
 @pytest.fixture
 def records(db) -> None:
     """One record a day, from the 9th to the 12th, on the 11th in `refunds`."""

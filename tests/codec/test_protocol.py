@@ -7,6 +7,7 @@ from django.test import Client
 
 from codec.grants import revoke_grant
 from codec.models import Grant
+from keys.models import AuditRecord
 from tests.conftest import OPERATOR, PLAIN, UI_ORIGIN
 
 # The sample request of Temporal's documentation, to the letter: its base64 lacks the padding.
@@ -197,3 +198,11 @@ def test_return_encoded_applies_to_no_other_refusal(browser, payments, alice):
         .status_code
         == 401
     )
+
+
+def test_download_is_recorded_whoever_asks(browser, mallorys_browser):
+    browser.call("/download", b"x")
+    mallorys_browser.call("/download", b"x")
+    records = AuditRecord.objects.filter(action="payload:downloaded").order_by("pk")
+    told = list(records.values_list("actor_name", "outcome", "reason"))
+    assert told == [("alice", "failed", "no_storage"), ("mallory", "denied", "no_grant")]

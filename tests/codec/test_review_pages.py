@@ -156,6 +156,19 @@ def test_list_says_what_happened_in_a_sentence(auditor):
     assert "2 key versions, from 10.2.3.4 and 10.9.9.9. Session 1f3a5c7d9b2e." in content
 
 
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ((0, 12), "<span>09:00\N{EN DASH}09:12</span>"),
+        ((0,), "<span>09:00</span>"),
+        ((890, 910), f"<span>23:50 \N{EN DASH} {LONG_AGO + timedelta(days=1):%-d %b}, 00:10</span>"),
+    ],
+)
+def test_list_says_from_when_to_when(auditor, after, told):
+    write(minutes(*after))
+    assert told in text(auditor.get(LIST))
+
+
 def test_oldest_stands_first(auditor):
     write([*minutes(90, who="bob"), *minutes(0, who="alice"), *minutes(200, who="dave")])
     assert shown(auditor.get(LIST)) == ["alice", "bob", "dave"]

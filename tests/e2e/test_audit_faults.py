@@ -3,7 +3,9 @@
 CODEC_SOAK=1 (`make soak`) makes the load long: 20,000 answered decodes and more.
 """
 
+import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -138,7 +140,69 @@ def test_killed_process_loses_no_record(pair, cookie):
     assert "OK" in pair[0].manage("verify_audit")
 
 
-# The faults: on PostgreSQL, which can be stopped, frozen and made read-only from outside.
+# The faults, under load.
+
+
+def check(server: Installation, client: CodecClient, hurt: Callable[[], object], heal: Callable[[], object]) -> None:
+    """Under load: hurt the database, see only refusals in time, heal it, see it recover by itself."""
+    payload = client.encode()
+    with load([client], payload) as told:
+        wait_for(lambda: len(told.decoded) > 50)
+        hurt()
+        wait_for(lambda: len(told.refused) + told.broken > CLIENTS)
+        heal()
+        healed = len(told.decoded)
+        wait_for(lambda: len(told.decoded) > healed + 50)
+    assert told.refused
+    assert max(told.refused) < IN_TIME
+    assert set(told.decoded) <= recorded_ids(server)
+    assert "OK" in server.manage("verify_audit")
+
+
+# SQLite: a full disk, and another process that writes for long.
+
+
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, int]]:
+    """A server on SQLite, and its process id."""
+    server = Installation(tmp_path_factory.mktemp("faults-sqlite"), free_port(), [ORIGIN])
+    set_up(server)
+    with process(server) as started:
+        yield server, started.pid
+
+
+@pytest.fixture(scope="module")
+def sqlite_client(on_sqlite) -> CodecClient:
+    server, _ = on_sqlite
+    return CodecClient(server.url, cookie_of_alice(server))
+
+
+def test_serving_process_publishes_signed_checkpoints_by_itself(on_sqlite):
+    server, _ = on_sqlite
+    file = server.directory / "audit_checkpoints.jsonl"
+    wait_for(lambda: file.exists() and file.read_text().endswith("\n"))
+    assert "management" in json.loads(file.read_text().splitlines()[0])["body"]["heads"]
+    assert server.manage("verify_audit", "--checkpoint", str(file)).endswith("OK\n")
+
+
+def test_disk_that_is_full(on_sqlite, sqlite_client):
+    """The kernel refuses the process to make any file longer than a page, as a full disk would."""
+    server, pid = on_sqlite
+    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
+
+    check(server, sqlite_client, lambda: limit(4096), lambda: limit(most))
+
+
+def test_database_that_another_process_writes_to_for_long(on_sqlite, sqlite_client):
+    server, _ = on_sqlite
+    with closing(sqlite3.connect(server.directory / "db.sqlite3", timeout=20, isolation_level=None)) as blocker:
+        check(server, sqlite_client, lambda: blocker.execute("BEGIN IMMEDIATE"), lambda: blocker.execute("ROLLBACK"))
+
+
+# PostgreSQL: stopped, frozen and made read-only from outside.
 
 
 @pytest.fixture(scope="module")
@@ -156,22 +220,6 @@ def faulty(tmp_path_factory: pytest.TempPathFactory, database) -> Iterator[Insta
 @pytest.fixture(scope="module")
 def client(faulty: Installation) -> CodecClient:
     return CodecClient(faulty.url, cookie_of_alice(faulty))
-
-
-def check(server: Installation, client: CodecClient, hurt: Callable[[], object], heal: Callable[[], object]) -> None:
-    """Under load: hurt the database, see only refusals in time, heal it, see it recover by itself."""
-    payload = client.encode()
-    with load([client], payload) as told:
-        wait_for(lambda: len(told.decoded) > 50)
-        hurt()
-        wait_for(lambda: len(told.refused) + told.broken > CLIENTS)
-        heal()
-        healed = len(told.decoded)
-        wait_for(lambda: len(told.decoded) > healed + 50)
-    assert told.refused
-    assert max(told.refused) < IN_TIME
-    assert set(told.decoded) <= recorded_ids(server)
-    assert "OK" in server.manage("verify_audit")
 
 
 def test_database_that_became_read_only(faulty, client, database):

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from keys import append_only, audit, fingerprint_index
 from keys.audit import AuditAction
@@ -116,3 +117,11 @@ def test_entries_of_dropped_records_are_removed(writer):
 def test_chain_without_records_is_no_work(db):
     fingerprint_index.refresh()
     assert FingerprintCursor.objects.count() == AuditChain.objects.exclude(sequence=0).count()
+
+
+def test_transaction_does_not_read_the_whole_rest_of_a_chain(writer):
+    with CaptureQueriesContext(connection) as asked:
+        fingerprint_index.refresh()
+    reading = [query["sql"] for query in asked if 'FROM "keys_auditrecord"' in query["sql"]]
+    assert reading
+    assert all("LIMIT" in sql for sql in reading)

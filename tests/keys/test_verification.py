@@ -57,6 +57,9 @@ def test_untouched_audit_is_right(chain):
         ("credential", "x"),
         ("request_id", "x"),
         ("instance", "x"),
+        ("actor_kind", "operator"),
+        ("web_origin", "x"),
+        ("user_agent", "x"),
         ("action", "payload:encoded"),
         ("event_id", "00000000-0000-0000-0000-000000000000"),
     ],
@@ -70,6 +73,23 @@ def test_edited_field_is_found(chain, field, value):
 def test_edited_fingerprints_are_found(chain):
     models.QuerySet(AuditRecord).filter(chain=chain, sequence=3).update(fingerprints=b"x" * 16)
     assert findings() == [f"{chain.pk} record 3: was changed, moved or put in"]
+
+
+def test_edited_mac_is_found(chain):
+    models.QuerySet(AuditRecord).filter(chain=chain, sequence=3).update(mac=b"x" * 32)
+    assert findings() == [f"{chain.pk} record 3: was changed, moved or put in"]
+
+
+def test_record_moved_to_another_chain_is_found(chain):
+    sql(
+        "UPDATE keys_auditrecord SET chain_id = %s, sequence = 99 WHERE chain_id = %s AND sequence = 3",
+        MANAGEMENT,
+        chain.pk,
+    )
+    assert findings() == [
+        f"{chain.pk} record 3: is missing; the next one is 4",
+        f"{MANAGEMENT} record 99: stands outside of its chain",
+    ]
 
 
 def test_deleted_middle_record_is_found(chain):
@@ -94,6 +114,26 @@ def test_record_put_in_is_found(chain):
     sql(INSERT, *forged.row())
     AuditChain.objects.filter(pk=chain.pk).update(sequence=6, mac=b"x" * 32)
     assert findings() == [f"{chain.pk} record 6: was changed, moved or put in"]
+
+
+def test_record_put_in_the_middle_is_found(chain):
+    for sequence in (5, 4, 3):
+        sql(
+            "UPDATE keys_auditrecord SET sequence = %s WHERE chain_id = %s AND sequence = %s",
+            sequence + 1,
+            chain.pk,
+            sequence,
+        )
+    forged = audit.compose(AuditAction.PAYLOAD_DECODED, actor=OPERATOR)
+    forged.chain_id, forged.sequence, forged.mac = chain.pk, 3, b"x" * 32
+    sql(INSERT, *forged.row())
+    assert findings()[0] == f"{chain.pk} record 3: was changed, moved or put in"
+
+
+def test_head_rolled_back_without_the_tail_is_found(chain):
+    mac = AuditRecord.objects.get(chain=chain, sequence=3).mac
+    AuditChain.objects.filter(pk=chain.pk).update(sequence=3, mac=mac)
+    assert findings() == [f"{chain.pk} record 4: stands outside of its chain"]
 
 
 def roll_back_head(chain: AuditChain) -> None:

@@ -7,12 +7,11 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from codec import refusals, server_record
+from codec import alerts, refusals, server_record
 from keys import append_only, checkpoints, epoch, fingerprint_index, schedule
 from keys.audit_stream import stream
 from keys.command import VaultCommand
 from keys.group_commit import codec_requests
-from keys.review import viewings
 from keys.selftest import check_kek
 
 
@@ -50,7 +49,7 @@ class Command(VaultCommand):
         codec_requests.start()
         atexit.register(refusals.flush)
         schedule.every(60, refusals.flush_past_minutes, name="counting refusals")
-        schedule.every(300, viewings.refresh, name="summing up viewings")
+        schedule.every(60, alerts.watch, name="summing up viewings, raising alerts")
         schedule.every(settings.CODEC_CHECKPOINT_MINUTES * 60, checkpoints.publish, name="audit checkpoint")
         schedule.every(60, fingerprint_index.refresh, name="index of fingerprints")
 
