@@ -52,8 +52,11 @@ class Entry:
     remark: str = ""
 
     def count_payloads(self, payloads: list[Payload]) -> None:
-        self.details["payloads"] = len(payloads)
-        self.details["bytes"] = sum([len(payload.data) for payload in payloads])
+        self.count(len(payloads), sum([len(payload.data) for payload in payloads]))
+
+    def count(self, payloads: int, size: int) -> None:
+        self.details["payloads"] = payloads
+        self.details["bytes"] = size
 
     def note_openings(self, namespace: str, openings: list[Opening]) -> None:
         self.count_keys([opening.key_label for opening in openings])

@@ -30,6 +30,7 @@ from codec.observations import Tally
 from codec.payload_codec.chain import Limits
 from codec.payload_codec.errors import PayloadCodecError
 from codec.permission import Permission
+from codec.quick import decode_common
 from codec.wire import WireLimits
 from keys import audit
 from keys.audit import AuditAction
@@ -169,6 +170,12 @@ def refusal_of(error: Exception) -> str | None:
 def _transform(remembered: Remembered, body: bytes, entry: Entry) -> bytes:
     """Return the answer's body. Raises CodecError, KeysError, PayloadCodecError where it is not a plain success."""
     permission = remembered.permission
+    if not (permission.encodes or permission.readable):
+        quick = decode_common(body, remembered.keys, remembered.wire_limits)
+        if quick is not None:
+            entry.count(quick.payloads, quick.size)
+            entry.note_openings(permission.namespace.name, quick.openings)
+            return quick.answer
     payloads = wire.parse_payloads(body, limits=remembered.wire_limits, refuse_unknown_fields=permission.encodes)
     entry.count_payloads(payloads)
     if permission.encodes:

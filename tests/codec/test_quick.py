@@ -1,0 +1,123 @@
+"""The quick decode gives what the general one gives, or nothing."""
+
+import base64
+import json
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporalio.api.common.v1 import Payload
+
+from codec import wire
+from codec.payload_codec.chain import Decoder
+from codec.payload_codec.errors import UnknownKey
+from codec.quick import decode_common
+from codec.wire import WireLimits
+from tests.codec.payload_codec.fixed_keys import HI, KEYS, FixedKeys, compressed, encrypted
+
+LIMITS = WireLimits(max_payloads=5)
+
+
+def body_of(*payloads: Payload) -> bytes:
+    return wire.write_payloads(payloads)
+
+
+def generally(body: bytes) -> tuple[bytes, int, int, list]:
+    payloads = wire.parse_payloads(body, limits=LIMITS, refuse_unknown_fields=False)
+    decoder = Decoder(KEYS)
+    answer = wire.write_payloads([decoder.decode(payload) for payload in payloads])
+    return answer, len(payloads), sum(len(payload.data) for payload in payloads), decoder.openings
+
+
+def sealed(inner: Payload, **more: object) -> Payload:
+    return encrypted(inner.SerializeToString(), **more)
+
+
+def zlibbed(payload: Payload) -> Payload:
+    return compressed("binary/zlib", zlib.compress(payload.SerializeToString()))
+
+
+EXTERNAL = Payload(external_payloads=[Payload.ExternalPayloadDetails(size_bytes=5)])
+INNER = st.builds(
+    Payload,
+    metadata=st.dictionaries(st.text(max_size=8), st.binary(max_size=12), max_size=3),
+    data=st.binary(max_size=60),
+)
+
+
+@given(st.lists(INNER, min_size=1, max_size=5))
+def test_common_request_is_decoded_as_the_general_way_does(inner):
+    body = body_of(*map(sealed, inner))
+    assert tuple(decode_common(body, KEYS, LIMITS)) == generally(body)
+
+
+UNCOMMON = {
+    "nothing": b'{"payloads":[]}',
+    "no list": b'{"payloads":{"metadata":1,"data":2}}',
+    "no object": b"[]",
+    "no JSON": b"{",
+    "a string for a payload": b'{"payloads":["x"]}',
+    "plain": body_of(HI),
+    "plain beside encrypted": body_of(sealed(HI), HI),
+    "compressed outside": body_of(zlibbed(sealed(HI))),
+    "compressed inside": body_of(sealed(zlibbed(HI))),
+    "encrypted twice": body_of(sealed(sealed(HI))),
+    "external payloads inside": body_of(
+        sealed(Payload(external_payloads=[Payload.ExternalPayloadDetails(size_bytes=5)]))
+    ),
+    "another product's": body_of(Payload(metadata={**sealed(HI).metadata, "encryption-dek": b"x"}, data=b"x" * 40)),
+    "another cipher in metadata": body_of(Payload(metadata={**sealed(HI).metadata, "x": b"y"}, data=sealed(HI).data)),
+    "no data": body_of(Payload(metadata=sealed(HI).metadata)),
+    "too short": body_of(Payload(metadata=sealed(HI).metadata, data=b"x" * 27)),
+    "wrong tag": body_of(Payload(metadata=sealed(HI).metadata, data=b"x" * 40)),
+    "no payload inside": body_of(encrypted(b"\xff" * 9)),
+    "too many": body_of(*[sealed(HI)] * 6),
+}
+
+
+@pytest.mark.parametrize("body", UNCOMMON.values(), ids=UNCOMMON)
+def test_anything_else_is_left_to_the_general_way(body):
+    assert decode_common(body, KEYS, LIMITS) is None
+
+
+def changed(**fields: object) -> bytes:
+    payload = json.loads(body_of(sealed(HI)))["payloads"][0]
+    return json.dumps({"payloads": [payload | fields]}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        changed(data=None),
+        changed(data=5),
+        changed(data="AA=A"),
+        changed(data=base64.urlsafe_b64encode(sealed(HI).data + b"\xfb\xff").decode()),
+        changed(metadata=None),
+        changed(metadata=[1, 2]),
+        changed(metadata={"encoding": "YmluYXJ5L2VuY3J5cHRlZA==", "encryption-key-id": None}),
+        changed(metadata={"encoding": "YmluYXJ5L2VuY3J5cHRlZA", "encryption-key-id": "MQ=="}),
+        changed(external_payloads=[{"size_bytes": 5}]),
+        changed(unknown=1),
+    ],
+)
+def test_other_spellings_are_left_to_the_general_way(body):
+    assert decode_common(body, KEYS, LIMITS) is None
+
+
+@given(st.binary(max_size=40))
+def test_nonsense_is_left_to_the_general_way(body):
+    assert decode_common(body, KEYS, LIMITS) is None
+
+
+def test_unknown_key_is_left_to_the_general_way():
+    class Keyring(FixedKeys):
+        def decryption_key(self, wire_id):
+            return None
+
+    assert decode_common(body_of(sealed(HI)), Keyring({}), LIMITS) is None
+
+
+def test_key_source_that_cannot_say_now_is_heard():
+    with pytest.raises(UnknownKey):
+        decode_common(body_of(sealed(HI, wire_id=b"nobody's")), KEYS, LIMITS)
