@@ -4,10 +4,12 @@ On SQLite they go to the sqlite3 connection as they are. Django's cursor would r
 and executemany would give Python's lock away and take it back for every row; one INSERT does so once (ADR 6).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from keys.audit_line import INSERT, AuditLine
 
@@ -17,6 +19,27 @@ _READ = (
 )
 _MOVE_HEAD = "UPDATE keys_auditchain SET sequence = %s, mac = %s WHERE name = %s AND sequence = %s"
 _MOST_ROWS = 50  # of one statement; SQLite keeps its plan
+
+
+@contextmanager
+def committed() -> Iterator[None]:
+    """Commit what the block writes, or nothing of it. Raises django.db.DatabaseError.
+
+    On SQLite it does what transaction.atomic() does there, at a fraction of the cost.
+    """
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
+    connection.ensure_connection()
+    _execute("BEGIN IMMEDIATE", [])
+    try:
+        yield
+        _execute("COMMIT", [])
+    except BaseException:
+        if connection.connection.in_transaction:
+            _execute("ROLLBACK", [])
+        raise
 
 
 def read_epoch_and_head(chain: str) -> tuple[int, int, bytes] | None:

@@ -194,26 +194,28 @@ class GroupCommit:
 
     def _write(self, items: list[_Waiting]) -> None:
         """Commit the records that are true under the epoch that is in force; note of the others why they are not."""
-        with transaction.atomic():
-            number, head = self._read_epoch_and_head()
-            current = [item.line for item in items if item.epoch is None or item.epoch == number]
-            if current:
-                audit_chain.append(head, current)
+        with audit_store.committed():
+            found = audit_store.read_epoch_and_head(self._chain_name)
+            if found is not None:
+                number, sequence, mac = found
+                current = [item.line for item in items if item.epoch is None or item.epoch == number]
+                if current:
+                    audit_chain.append(Head(self._chain_name, sequence, mac), current)
+        if found is None:
+            self._open_chain()
+            self._write(items)
+            return
         stream.put(current)
         if len(current) < len(items):
             for item in items:
                 if item.epoch is not None and item.epoch != number:
                     item.error = epoch.PolicyMoved("The policy has changed.")
 
-    def _read_epoch_and_head(self) -> tuple[int, Head]:
-        """Return both by one statement. The first time, open this process's chain."""
-        found = audit_store.read_epoch_and_head(self._chain_name)
-        if found is None:
-            number = epoch.read()
+    def _open_chain(self) -> None:
+        """Open this process's chain. Raises VaultUnavailable where it is not the chain that is missing."""
+        epoch.read()
+        with transaction.atomic():
             open_chain(self._chain_name)
-            return number, Head(self._chain_name, 0, audit_chain.genesis(self._chain_name))
-        number, sequence, mac = found
-        return number, Head(self._chain_name, sequence, mac)
 
 
 def _fail(items: list[_Waiting]) -> None:

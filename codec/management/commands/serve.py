@@ -23,6 +23,7 @@ class Command(VaultCommand):
         if missing := epoch.missing_triggers() + append_only.missing_triggers():
             raise CommandError(f"The database lacks the triggers {', '.join(missing)}. Run `manage.py migrate`.")
         server_record.started()
+        atexit.register(stream.close)
         atexit.register(server_record.stopped)
         self._say_where()
         self._start_chores()
