@@ -38,13 +38,17 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest tests/e2e
 
 soak: $(VENV)/dev.stamp
-	CODEC_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_audit_faults.py -k killed --durations=0
+	TEST_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_audit_faults.py -k killed --durations=0
 
 bench: $(VENV)/dev.stamp
 	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk"; exit 1; }
 	@mkdir -p bench/results
 	$(BIN)/python -m bench --verbs decode,encode --output bench/results/$$(date +%Y-%m-%d)-sqlite.json
+	$(BIN)/python -m bench --credential token --output bench/results/$$(date +%Y-%m-%d)-sqlite-token.json
 	$(BIN)/python -m bench --postgresql --output bench/results/$$(date +%Y-%m-%d)-postgresql.json
+	$(BIN)/python -m bench.stall --output bench/results/$$(date +%Y-%m-%d)-stall.json
+	$(BIN)/python -m bench.processes --output bench/results/$$(date +%Y-%m-%d)-processes.json
+	$(BIN)/python -m bench.start --output bench/results/$$(date +%Y-%m-%d)-start.json
 
 demo: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m demo

@@ -1,6 +1,6 @@
 """No plaintext without a record, whatever happens to a process or to the database under load.
 
-CODEC_SOAK=1 (`make soak`) makes the load long: 20,000 answered decodes and more.
+TEST_SOAK=1 (`make soak`) makes the load long: 20,000 answered decodes and more.
 """
 
 import json
@@ -27,7 +27,7 @@ from demo.processes import free_port, running
 from tests import postgresql
 from tests.e2e.shared_database import ORIGIN, CodecClient, KeptConnection, OnPostgreSQL, cookie_of_alice
 
-ANSWERS = 20_000 if os.environ.get("CODEC_SOAK") else 1_000
+ANSWERS = 20_000 if os.environ.get("TEST_SOAK") else 1_000
 IN_TIME = 7.0  # seconds; CODEC_AUDIT_SECONDS is 4, and the machine is busy
 CLIENTS = 8
 
