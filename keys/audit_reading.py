@@ -37,4 +37,4 @@ def note_reading(page: Page, *, actor: Actor) -> UUID:
         details__page=page,
     )
     said = recent.order_by("-at").values_list("event_id", flat=True).first()
-    return said or UUID(audit.record(AuditAction.AUDIT_READ, actor=actor, details={"page": page}).event_id)
+    return said or audit.record(AuditAction.AUDIT_READ, actor=actor, details={"page": page}).event_id

@@ -184,7 +184,7 @@ def test_urgent_items_stand_first(payments, settings, items):
 def test_viewing_that_nobody_reviews_for_a_day_is_named(db, find):
     write([request(at=timezone.now() - timedelta(hours=25)), request("dave", at=timezone.now())])
     viewings.refresh()
-    assert find("1 viewing(s) wait for review").url == "/admin/keys/viewing/"
+    assert find("1 viewing waiting for review").url == "/admin/keys/viewing/"
 
 
 def test_viewing_of_today_does_not_hurry(db, items):
@@ -197,4 +197,4 @@ def test_open_follow_up_is_named(db, find):
     write([request(at=timezone.now() - timedelta(hours=2))])
     viewings.refresh()
     Viewing.objects.update(status=Viewing.Status.FOLLOW_UP)
-    assert find("1 viewing(s) are to be followed up").url == "/admin/keys/viewing/?status=follow_up"
+    assert find("1 viewing to follow up").url == "/admin/keys/viewing/?status=follow_up"
