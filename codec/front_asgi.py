@@ -4,7 +4,8 @@ It learns from Django's answers, and repeats what has a large body; codecsite/pr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from codec.front import CHANGE_THE_TRANSPORT, Front, Remembered, Repetition, refusal_of
@@ -22,13 +23,14 @@ class FrontMiddleware:
     def __init__(self, app: App, front: Front) -> None:
         self._app = app
         self._front = front
+        self._deciding: dict[bytes, asyncio.Event] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         likeness = scope.get("codec.likeness")
         if likeness is None or "codec.refusal" in scope:
             await self._app(scope, receive, send)
             return
-        remembered = scope.get("codec.remembered")
+        remembered = scope.get("codec.remembered") or await self._wait_for_first(likeness)
         if remembered is not None:
             message = await receive()
             repetition = await self._repeat(likeness, remembered, scope, message["body"])
@@ -38,7 +40,29 @@ class FrontMiddleware:
             receive = _replaying(message)
         if CHANGE_THE_TRANSPORT.isdisjoint(name for name, _ in scope["headers"]):
             send = self._learning(likeness, scope, send)
-        await self._app(scope, receive, send)
+        with self._first(likeness):
+            await self._app(scope, receive, send)
+
+    async def _wait_for_first(self, likeness: bytes) -> Remembered | None:
+        """Where Django is deciding an equal request, wait for that: a page of the Web UI sends many at once."""
+        deciding = self._deciding.get(likeness)
+        if deciding is None:
+            return None
+        await deciding.wait()
+        return self._front.recall(likeness)
+
+    @contextmanager
+    def _first(self, likeness: bytes) -> Iterator[None]:
+        """Let equal requests wait for this one, unless they wait for another already."""
+        if likeness in self._deciding:
+            yield
+            return
+        decided = self._deciding[likeness] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._deciding[likeness]
+            decided.set()
 
     async def _repeat(self, likeness: bytes, remembered: Remembered, scope: Scope, body: bytes) -> Repetition | None:
         repetition = self._front.repeat(remembered, body)
