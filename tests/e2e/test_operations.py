@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +45,8 @@ def blocks(heading: str) -> list[str]:
 class ClientOfPayments(CodecClient):
     """alice's client, in the Namespace of the guide."""
 
-    def _request(self, verb: str, payload: dict) -> urllib.request.Request:
-        request = super()._request(verb, payload)
-        request.add_header("X-Namespace", "payments")
-        return request
+    def headers(self, namespace: str = "payments") -> dict[str, str]:
+        return super().headers("payments")
 
 
 @dataclass(frozen=True)

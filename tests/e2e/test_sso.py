@@ -15,6 +15,7 @@ from demo.dev_server import DevServer
 from demo.processes import free_port
 from demo.ui_proxy import CodecSettings, ui_proxy
 from demo.worker import PAYMENT
+from tests.e2e.accessibility import hindrances
 from tests.e2e.conftest import KEY_ID, NAMESPACE
 from tests.e2e.provider import Account, OpenIDProvider, WithSingleSignOn, codec_server_at, openid_provider
 from tests.e2e.web_ui import BANNER_MESSAGE, Screenshots, WorkflowPage
@@ -220,6 +221,13 @@ def test_pressing_cancel_ends_on_our_page(
     page.get_by_role("link", name="Cancel").click()
     expect(page.get_by_role("heading")).to_have_text("The provider did not sign you in")
     screenshots.take(page, "8-sso-cancelled")
+    assert hindrances(page) == []
+
+
+def test_sign_in_page_with_its_button_hinders_nobody(page: Page, site: Site) -> None:
+    page.goto(f"{site.codec.url}/login/")
+    expect(page.get_by_role("main")).to_be_visible()
+    assert hindrances(page) == []
 
 
 def test_dangerous_act_takes_a_fresh_sign_in_at_the_provider(

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from demo.codec_server import Installation, serving, set_up
 from demo.processes import free_port
+from tests.e2e.accessibility import hindrances
 from tests.e2e.shared_database import CrossSite
 
 ASK = """
@@ -59,6 +60,7 @@ def test_sign_in_page_explains_to_the_browser_that_was_refused(page: Page, serve
     assert page.evaluate(ASK, server.url) == 401
     page.goto(f"{server.url}/login/?next={ui}/namespaces/default/workflows")
     expect(page.get_by_role("heading", name=EXPLANATION)).to_be_visible()
+    assert hindrances(page) == []
 
 
 def test_sign_in_page_explains_nothing_to_another_browser(page: Page, server: Installation) -> None:
