@@ -5,7 +5,7 @@ It learns from Django's answers, and repeats what has a large body; codecsite/pr
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from codec.front import CHANGE_THE_TRANSPORT, Front, Remembered, Repetition, refusal_of
@@ -15,6 +15,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PATIENCE = 1.0  # seconds
 
 
 class FrontMiddleware:
@@ -44,11 +46,16 @@ class FrontMiddleware:
             await self._app(scope, receive, send)
 
     async def _wait_for_first(self, likeness: bytes) -> Remembered | None:
-        """Where Django is deciding an equal request, wait for that: a page of the Web UI sends many at once."""
+        """Where Django is deciding an equal request, wait for that, but not long: a page of the Web UI sends many at once.
+
+        Where the audit stands still, the first waits out its deadline, and the others have theirs still before them.
+        """
         deciding = self._deciding.get(likeness)
         if deciding is None:
             return None
-        await deciding.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await deciding.wait()
         return self._front.recall(likeness)
 
     @contextmanager
