@@ -46,7 +46,7 @@ class FrontMiddleware:
             await self._app(scope, receive, send)
 
     async def _wait_for_first(self, likeness: bytes) -> Remembered | None:
-        """Where Django is deciding an equal request, wait for that, but not long: a page of the Web UI sends many at once.
+        """Where Django decides an equal request, wait for that, but not long: a page of the Web UI sends many at once.
 
         Where the audit stands still, the first waits out its deadline, and the others have theirs still before them.
         """
