@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from keys.audit_line import INSERT, AuditLine
+from keys.portions import turn
 
 _READ = (
     "SELECT keys_policyepoch.number, keys_auditchain.sequence, keys_auditchain.mac "
@@ -32,14 +33,15 @@ def committed() -> Iterator[None]:
             yield
         return
     connection.ensure_connection()
-    _execute("BEGIN IMMEDIATE", [])
-    try:
-        yield
-        _execute("COMMIT", [])
-    except BaseException:
-        if connection.connection.in_transaction:
-            _execute("ROLLBACK", [])
-        raise
+    with turn():
+        _execute("BEGIN IMMEDIATE", [])
+        try:
+            yield
+            _execute("COMMIT", [])
+        except BaseException:
+            if connection.connection.in_transaction:
+                _execute("ROLLBACK", [])
+            raise
 
 
 def read_epoch_and_head(chain: str) -> tuple[int, int, bytes] | None:

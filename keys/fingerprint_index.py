@@ -5,19 +5,18 @@ come to yet is read from the records, and so is what it points at: the index onl
 be thrown away (`manage.py rebuild_fingerprint_index`), and it can accuse nobody.
 """
 
-import time
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from keys.fingerprints import unpack
 from keys.models import AuditChain, AuditRecord, FingerprintCursor, FingerprintEntry
+from keys.portions import portion
 
-_ENTRIES = 1000  # a transaction
-_PAUSE = 0.02  # seconds between two: SQLite has one writer at a time, and codec requests wait for their turn
+_ENTRIES = 1000  # a portion
 _IDS = 500
 
 T = TypeVar("T")
@@ -72,14 +71,12 @@ def _chains_behind() -> list[str]:
 
 
 def _read_on(name: str) -> Iterator[int]:
-    """Index the rest of a chain, a transaction at a time; yield how many records each has read."""
+    """Index the rest of a chain, a portion at a time; yield how many records each has read."""
     while number := _index_some(name):
         yield number
-        if connection.vendor == "sqlite":
-            time.sleep(_PAUSE)
 
 
-@transaction.atomic
+@portion()
 def _index_some(name: str) -> int:
     FingerprintCursor.objects.get_or_create(chain_id=name)
     cursor = FingerprintCursor.objects.select_for_update().get(pk=name)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 
-from django.db import transaction
 from django.db.models import F, QuerySet
 
+from keys.portions import portion
 from keys.review import positions
 from keys.review.models import Viewing, ViewingMark
 
@@ -85,7 +85,7 @@ def _next_person() -> str | None:
     return waiting.values_list("actor_id", flat=True).first()
 
 
-@transaction.atomic
+@portion()
 def _judge_some(actor_id: str) -> None:
     """Judge a person's viewings from the first one that waits on, as many as fit in a transaction."""
     positions.lock()

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from keys.portions import portion
 from keys.review import hours, marks, positions, reviews
 from keys.review.grouping import GAP, LONGEST, Request, Tally, Trail, group
 from keys.review.models import HourOfPerson, Review, Viewing, ViewingMark
@@ -60,7 +61,7 @@ def drop_before(moment: datetime) -> None:
     Review.objects.filter(~Exists(kept), at__lt=moment).delete()
 
 
-@transaction.atomic
+@portion()
 def _take(heads: dict[str, int]) -> None:
     """Take in the next records of these chains."""
     positions.lock()

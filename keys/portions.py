@@ -1,0 +1,31 @@
+"""Long pieces of work, a short transaction at a time, with room in between for the audit records of codec requests.
+
+SQLite has one writer at a time, and who waits for it looks again only every so often, up to a tenth of a second
+apart. So the writers that write most queue here, within their process, and whoever waits is woken at once.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from django.db import connection, transaction
+
+_PAUSE = 0.02  # seconds
+_turn = threading.Lock()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """On SQLite, wait until no other thread of this process is in its turn."""
+    with _turn if connection.vendor == "sqlite" else nullcontext():
+        yield
+
+
+@contextmanager
+def portion() -> Iterator[None]:
+    """Commit what the block writes, and leave others the time for their turn before the next portion."""
+    with turn(), transaction.atomic():
+        yield
+    if connection.vendor == "sqlite":
+        time.sleep(_PAUSE)
