@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from keys import audit_chain
 from keys.actor import Actor, ActorKind
 from keys.audit import AuditAction, Outcome, compose
+from keys.audit_canonical import canonical
 from keys.audit_chain import Head
 from keys.audit_line import INSERT, AuditLine
 from keys.group_commit import open_chain
@@ -95,7 +96,7 @@ def _open(chain: str) -> Head:
 def _chain(head: Head, lines: list[AuditLine]) -> None:
     for line in lines:
         line.chain_id, line.sequence = head.chain, head.sequence + 1
-        line.mac = audit_chain.mac(audit_chain.canonical(line), head.mac)
+        line.mac = audit_chain.mac(canonical(line), head.mac)
         head.sequence, head.mac = line.sequence, line.mac
 
 

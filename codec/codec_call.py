@@ -1,6 +1,6 @@
 """One codec request whose caller is known: checked for rate and right, and recorded whatever becomes of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,6 @@ from codec import rate_limit, standing
 from codec.authorization import Allowed, Authorize, Denied
 from codec.callers.principal import Principal
 from codec.errors import CodecError, NotAllowed, RateLimited, Unavailable
-from codec.payload_codec.chain import Opening
 from keys import audit, fingerprints
 from keys.actor import Actor
 from keys.audit import AuditAction, Outcome
@@ -58,8 +57,9 @@ class Entry:
         self.details["payloads"] = payloads
         self.details["bytes"] = size
 
-    def note_openings(self, namespace: str, openings: list[Opening]) -> None:
-        self.count_keys([opening.key_label for opening in openings])
+    def note_openings(self, namespace: str, openings: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Take in what was opened: key label, nonce and tag of each layer."""
+        self.count_keys([label for label, _, _ in openings])
         self.fingerprints = fingerprints.pack(namespace, openings)
 
     def count_keys(self, labels: list[str]) -> None:

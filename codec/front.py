@@ -10,7 +10,7 @@ transaction that commits the record, before the record is written: if it has mov
 and the request goes to Django. So does every request that this layer does not know or cannot answer with 200.
 Limits, the rate and the record are applied to each request.
 
-Two stand in front of it: codecsite/protocol.py for small bodies, codec/front_asgi.py for large ones and for learning.
+Two use it: codecsite/protocol.py for what a connection brings again, codec/front_asgi.py for the rest and for learning.
 """
 
 import itertools
@@ -30,11 +30,11 @@ from codec.observations import Tally
 from codec.payload_codec.chain import Limits
 from codec.payload_codec.errors import PayloadCodecError
 from codec.permission import Permission
-from codec.quick import decode_common
+from codec.quick import QuickDecoder
 from codec.wire import WireLimits
 from keys import audit
 from keys.audit import AuditAction
-from keys.audit_line import AuditLine
+from keys.audit_mould import Mould, MouldedLine, details_json
 from keys.errors import AuditUnavailable, KeysError
 from keys.group_commit import Then, codec_requests
 
@@ -55,29 +55,27 @@ _OWN_HEADERS = {b"content-length", b"x-request-id"}
 
 @dataclass(slots=True)
 class Remembered:
-    """Times are those of time.time(). At `renew_at` one request goes to Django, so that not all do at `ends`.
+    """Times are those of time.time(). From `renew_at` on, one request goes to Django, so that not all do at `ends`.
 
-    `line` is the audit record that each repetition repeats, all but what differs from one to the next. `headers` are
-    those of Django's answer, but for the length and the request id; `head` is the same as it stands in HTTP.
+    `mould` is that of the audit records. `headers` are those of Django's answer, but for the length and the request
+    id; `head` is the same as it stands in HTTP.
     """
 
     permission: Permission
     rate: float
     keys: RememberedKeys
+    quick: QuickDecoder
     wire_limits: WireLimits
     decoding_limits: Limits
     tally: Tally
-    line: AuditLine
+    mould: Mould
     headers: Headers
     head: bytes
     ends: float
     renew_at: float
 
     def serves(self, now: float) -> bool:
-        if now >= self.renew_at:
-            self.renew_at = now + RENEWAL
-            return False
-        return now < self.ends
+        return now < self.renew_at and now < self.ends
 
 
 @dataclass(slots=True)
@@ -86,8 +84,8 @@ class Repetition:
 
     remembered: Remembered
     body: bytes
-    request_id: bytes
-    line: AuditLine
+    request_id: str
+    line: MouldedLine
 
     def commit(self, then: Then) -> None:
         """Call `then` in this event loop, with None when the answer may leave, or with the error."""
@@ -117,9 +115,16 @@ class Front:
         return blake2b(b"\n".join(parts), digest_size=16, key=self._secret).digest()
 
     def recall(self, likeness: bytes) -> Remembered | None:
-        """Return what is remembered of such a request. None: Django has to answer it."""
+        """Return what is remembered of such a request, unless it is time to renew it."""
         remembered = self._memory.get(likeness)
         return remembered if remembered is not None and remembered.serves(time.time()) else None
+
+    def recall_or_renew(self, likeness: bytes) -> Remembered | None:
+        """Do the same, and when it is time to renew it, let the caller do so, and others repeat it meanwhile."""
+        remembered = self.recall(likeness)
+        if remembered is None and likeness in self._memory:
+            self._memory[likeness].renew_at = time.time() + RENEWAL
+        return remembered
 
     def forget(self, likeness: bytes) -> None:
         self._memory.pop(likeness, None)
@@ -131,14 +136,16 @@ class Front:
         if permission.until is not None:
             ends = min(ends, permission.until.timestamp())
         kept = [header for header in headers if header[0] not in _OWN_HEADERS]
+        keys, limits = remembered_keys(permission.namespace, permission.epoch), wire_limits()
         self._memory[likeness] = Remembered(
             permission=permission,
             rate=rate_limit.capacity(),
-            keys=remembered_keys(permission.namespace, permission.epoch),
-            wire_limits=wire_limits(),
+            keys=keys,
+            quick=QuickDecoder(keys, limits),
+            wire_limits=limits,
             decoding_limits=decoding_limits(),
             tally=tally,
-            line=_line(permission),
+            mould=_mould(permission),
             headers=kept,
             head=b"".join(b"%b: %b\r\n" % header for header in kept),
             ends=ends,
@@ -158,8 +165,8 @@ class Front:
             return None
         entry.note_grant(permission.allowed)
         request_id = f"{self._process}-{next(self._count):x}"
-        line = remembered.line.again(request_id, entry.details, entry.fingerprints)
-        return Repetition(remembered, answer, request_id.encode(), line)
+        line = MouldedLine(remembered.mould, request_id, details_json(entry.details), entry.fingerprints)
+        return Repetition(remembered, answer, request_id, line)
 
 
 def refusal_of(error: Exception) -> str | None:
@@ -171,7 +178,7 @@ def _transform(remembered: Remembered, body: bytes, entry: Entry) -> bytes:
     """Return the answer's body. Raises CodecError, KeysError, PayloadCodecError where it is not a plain success."""
     permission = remembered.permission
     if not (permission.encodes or permission.readable):
-        quick = decode_common(body, remembered.keys, remembered.wire_limits)
+        quick = remembered.quick.decode(body)
         if quick is not None:
             entry.count(quick.payloads, quick.size)
             entry.note_openings(permission.namespace.name, quick.openings)
@@ -184,16 +191,17 @@ def _transform(remembered: Remembered, body: bytes, entry: Entry) -> bytes:
     return wire.write_readable(decoded) if permission.readable else wire.write_payloads(decoded)
 
 
-def _line(permission: Permission) -> AuditLine:
+def _mould(permission: Permission) -> Mould:
     entry = Entry()
     entry.note_grant(permission.allowed)
     entry.allow()
-    return audit.compose(
+    first = audit.compose(
         AuditAction.PAYLOAD_ENCODED if permission.encodes else AuditAction.PAYLOAD_DECODED,
         actor=permission.actor,
         reason=entry.reason,
         namespace=permission.namespace.name,
     )
+    return Mould(first)
 
 
 front = Front()

@@ -1,6 +1,7 @@
 """The front layer as ASGI middleware, between the intake, which hands on whole bodies, and Django.
 
-It learns from Django's answers, and repeats what has a large body; codecsite/protocol.py repeats what has a small one.
+It learns from Django's answers, and repeats what codecsite/protocol.py has not: what a connection brings for the first
+time, or in pieces.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ class FrontMiddleware:
         if likeness is None or "codec.refusal" in scope:
             await self._app(scope, receive, send)
             return
-        remembered = scope.get("codec.remembered") or await self._wait_for_first(likeness)
+        remembered = self._front.recall_or_renew(likeness) or await self._wait_for_first(likeness)
         if remembered is not None:
             message = await receive()
             repetition = await self._repeat(likeness, remembered, scope, message["body"])
@@ -108,7 +109,7 @@ def _replaying(message: Message) -> Receive:
 
 
 async def _respond(send: Send, repetition: Repetition) -> None:
-    own = [(b"content-length", b"%d" % len(repetition.body)), (b"x-request-id", repetition.request_id)]
+    own = [(b"content-length", b"%d" % len(repetition.body)), (b"x-request-id", repetition.request_id.encode())]
     headers = [*repetition.remembered.headers, *own]
     repetition.count()
     await send({"type": "http.response.start", "status": 200, "headers": headers})

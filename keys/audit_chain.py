@@ -4,24 +4,20 @@
     mac(0)  = HMAC-SHA256(audit key, "audit-genesis-v1" || chain name)
     seal(n) = HMAC-SHA256(audit key, "audit-floor-v1" || lp(chain name) || n in 8 bytes || mac(n))
 
-Canonical JSON: every field of the record but its MAC and its row id, chain and sequence among them; UTF-8, keys
-sorted, no spaces, no floats; `at` in UTC with microseconds; bytes in hex. The audit key lies outside the database,
+The canonical JSON is that of keys/audit_canonical.py. The audit key lies outside the database,
 so that whoever can write the database cannot make a chain that verifies. Where retention has dropped the records up
 to n (the chain's floor), seal(n) shows that it did; lp is a 4-byte big-endian length and the UTF-8 text.
 """
 
 from dataclasses import dataclass
-from datetime import UTC
 from functools import cache
-from typing import Any
 
-import orjson
 from django.conf import settings
 
 from keys import audit_store
-from keys.audit_line import AuditLine
+from keys.audit_mould import Line
+from keys.audit_store import Execute
 from keys.keyed_digest import hmac_sha256
-from keys.models import AuditRecord
 from keys.names import length_prefixed
 
 MANAGEMENT = "management"
@@ -52,37 +48,7 @@ def mac(canonical: bytes, previous: bytes) -> bytes:
     return hmac_sha256(_key(settings.CODEC_AUDIT_KEY), b"audit-v1" + previous + canonical)
 
 
-def canonical(record: AuditRecord | AuditLine) -> bytes:
-    """Return the record as canonical JSON."""
-    return orjson.dumps(as_dict(record), option=orjson.OPT_SORT_KEYS)
-
-
-def as_dict(record: AuditRecord | AuditLine) -> dict[str, Any]:
-    """Return what the MAC covers, ready for JSON."""
-    return {
-        "action": record.action,
-        "actor_id": record.actor_id,
-        "actor_kind": record.actor_kind,
-        "actor_name": record.actor_name,
-        "address": record.address,
-        "at": record.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "chain": record.chain_id,
-        "credential": record.credential,
-        "details": record.details,
-        "event_id": record.event_id,
-        "fingerprints": bytes(record.fingerprints).hex(),
-        "instance": record.instance,
-        "namespace": record.namespace,
-        "outcome": record.outcome,
-        "reason": record.reason,
-        "request_id": record.request_id,
-        "sequence": record.sequence,
-        "user_agent": record.user_agent,
-        "web_origin": record.web_origin,
-    }
-
-
-def append(head: Head, lines: list[AuditLine]) -> None:
+def append(head: Head, lines: list[Line], execute: Execute = audit_store.execute) -> None:
     """Write `lines` after `head`, in the caller's transaction, and move the head.
 
     Raises ChainForked when the stored head is not the one that was read: somebody else has written to the chain.
@@ -90,11 +56,11 @@ def append(head: Head, lines: list[AuditLine]) -> None:
     read_at = head.sequence
     for line in lines:
         line.chain_id, line.sequence = head.chain, head.sequence + 1
-        line.canonical = canonical(line)
+        line.canonical = line.as_canonical()
         line.mac = mac(line.canonical, head.mac)
         head.sequence, head.mac = line.sequence, line.mac
-    audit_store.insert(lines)
-    if not audit_store.move_head(head.chain, read_at, head.sequence, head.mac):
+    audit_store.insert(execute, lines)
+    if not audit_store.move_head(execute, head.chain, read_at, head.sequence, head.mac):
         raise ChainForked(f"The audit chain {head.chain} has a second writer.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from keys.audit import Outcome
-from keys.audit_chain import as_dict
+from keys.audit_canonical import as_dict
 from keys.models import AuditRecord
 from keys.spreadsheet import csv_lines
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import orjson
 
+from keys.audit_canonical import canonical
+
 TEXT_FIELDS = (
-    *("action", "outcome", "reason", "actor_kind", "actor_id", "actor_name", "credential", "namespace"),
-    *("address", "web_origin", "user_agent", "request_id", "instance"),
+    *("request_id", "action", "outcome", "reason", "actor_kind", "actor_id", "actor_name", "credential", "namespace"),
+    *("address", "web_origin", "user_agent", "instance"),
 )
 _COLUMNS = ("chain_id", "sequence", "mac", "event_id", "at", "details", "fingerprints", *TEXT_FIELDS)
 INSERT = f"INSERT INTO keys_auditrecord ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
@@ -31,6 +33,11 @@ def new_event_id() -> uuid.UUID:
     milliseconds = time.time_ns() // 1_000_000
     number = milliseconds << 80 | _random.getrandbits(80)
     return uuid.UUID(int=number & ~_VERSION_AND_VARIANT | 0x7 << 76 | 0x2 << 62)
+
+
+def row_time(moment: datetime) -> str:
+    """Return a time in UTC as Django writes it: SQLite compares times as text."""
+    return moment.replace(tzinfo=None).isoformat(" ")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,25 +66,8 @@ class AuditLine:
     mac: bytes = b""
     canonical: bytes = b""
 
-    def again(self, request_id: str, details: dict[str, Any], fingerprints: bytes) -> "AuditLine":
-        """Return the record of the same act, done once more and now, by the same actor in another request."""
-        return AuditLine(
-            action=self.action,
-            outcome=self.outcome,
-            reason=self.reason,
-            actor_kind=self.actor_kind,
-            actor_id=self.actor_id,
-            actor_name=self.actor_name,
-            credential=self.credential,
-            namespace=self.namespace,
-            address=self.address,
-            web_origin=self.web_origin,
-            user_agent=self.user_agent,
-            request_id=request_id,
-            instance=self.instance,
-            details=details,
-            fingerprints=fingerprints,
-        )
+    def as_canonical(self) -> bytes:
+        return canonical(self)
 
     def row(self) -> tuple[Any, ...]:
         """Return the values of INSERT, in a form that SQLite and PostgreSQL both take. Times are UTC."""
@@ -86,9 +76,10 @@ class AuditLine:
             self.sequence,
             self.mac,
             self.event_id.hex,
-            self.at.replace(tzinfo=None).isoformat(" "),  # as Django writes it: SQLite compares times as text
+            row_time(self.at),
             orjson.dumps(self.details).decode(),
             self.fingerprints,
+            self.request_id,
             self.action,
             self.outcome,
             self.reason,
@@ -100,6 +91,5 @@ class AuditLine:
             self.address,
             self.web_origin,
             self.user_agent,
-            self.request_id,
             self.instance,
         )

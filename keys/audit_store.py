@@ -2,16 +2,18 @@
 
 On SQLite they go to the sqlite3 connection as they are. Django's cursor would rewrite their placeholders each time,
 and executemany would give Python's lock away and take it back for every row; one INSERT does so once (ADR 6).
+`execute` says on which connection: on this thread's, by the function here, or on the event loop's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
 
-from keys.audit_line import INSERT, AuditLine
+from keys.audit_line import INSERT
+from keys.audit_mould import Line
 from keys.portions import turn
 
 _READ = (
@@ -20,6 +22,8 @@ _READ = (
 )
 _MOVE_HEAD = "UPDATE keys_auditchain SET sequence = %s, mac = %s WHERE name = %s AND sequence = %s"
 _MOST_ROWS = 50  # of one statement; SQLite keeps its plan
+
+Execute = Callable[[str, Sequence[Any]], Any]
 
 
 @contextmanager
@@ -34,50 +38,51 @@ def committed() -> Iterator[None]:
         return
     connection.ensure_connection()
     with turn():
-        _execute("BEGIN IMMEDIATE", [])
+        execute("BEGIN IMMEDIATE", [])
         try:
             yield
-            _execute("COMMIT", [])
+            execute("COMMIT", [])
         except BaseException:
             if connection.connection.in_transaction:
-                _execute("ROLLBACK", [])
+                execute("ROLLBACK", [])
             raise
 
 
-def read_epoch_and_head(chain: str) -> tuple[int, int, bytes] | None:
+def read_epoch_and_head(execute: Execute, chain: str) -> tuple[int, int, bytes] | None:
     """Return the policy epoch, and the sequence and MAC of the chain's head; None when there is no such chain."""
-    row = _execute(_READ, [chain]).fetchone()
+    row = execute(_READ, [chain]).fetchone()
     return (row[0], row[1], bytes(row[2])) if row else None
 
 
-def insert(lines: list[AuditLine]) -> None:
+def insert(execute: Execute, lines: list[Line]) -> None:
     """Insert the lines. Raises django.db.DatabaseError."""
     if connection.vendor == "sqlite":
         for start in range(0, len(lines), _MOST_ROWS):
             some = lines[start : start + _MOST_ROWS]
-            _execute(_insert_rows(len(some)), [value for line in some for value in line.row()])
+            execute(_insert_rows(len(some)), [value for line in some for value in line.row()])
     else:
         with connection.cursor() as cursor:
             cursor.executemany(INSERT, [line.row() for line in lines])
 
 
-def move_head(chain: str, read_at: int, sequence: int, mac: bytes) -> bool:
+def move_head(execute: Execute, chain: str, read_at: int, sequence: int, mac: bytes) -> bool:
     """Move the chain's head. False when it is no longer where it was read."""
-    return bool(_execute(_MOVE_HEAD, [sequence, mac, chain, read_at]).rowcount == 1)
+    return bool(execute(_MOVE_HEAD, [sequence, mac, chain, read_at]).rowcount == 1)
 
 
-def _execute(sql: str, values: list[Any]) -> Any:
-    """Return the cursor after the statement. Raises django.db.DatabaseError."""
+def execute(sql: str, values: Sequence[Any]) -> Any:
+    """Execute on this thread's connection; return the cursor after the statement. Raises django.db.DatabaseError."""
     if connection.vendor == "sqlite":
         with connection.wrap_database_errors:
-            return connection.connection.execute(_for_sqlite(sql), values)
+            return connection.connection.execute(for_sqlite(sql), values)
     cursor = connection.cursor()
     cursor.execute(sql, values)
     return cursor
 
 
 @cache
-def _for_sqlite(sql: str) -> str:
+def for_sqlite(sql: str) -> str:
+    """Return the statement with the placeholders of sqlite3."""
     return sql.replace("%s", "?")
 
 

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from keys.audit_line import AuditLine
+from keys.audit_mould import Line
 
 _CAPACITY = 10_000
 _PAUSE = 0.05  # seconds between two writes: waking up for every batch costs the requests more than writing it
@@ -31,7 +31,7 @@ class AuditStream:
 
     def __init__(self) -> None:
         self.health = Health()
-        self._batches: queue.SimpleQueue[tuple[float, list[AuditLine]]] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[tuple[float, list[Line]]] = queue.SimpleQueue()
         self._waiting = 0
         self._unreported = 0
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class AuditStream:
         self._open = True
         threading.Thread(target=self._write_all, name="audit stream", daemon=True).start()
 
-    def put(self, lines: list[AuditLine]) -> None:
+    def put(self, lines: list[Line]) -> None:
         """Queue the lines of committed records. Never waits."""
         if not self._open:
             return
@@ -64,7 +64,7 @@ class AuditStream:
             self._write(*self._batches.get())
             time.sleep(_PAUSE)
 
-    def _write(self, queued_at: float, lines: list[AuditLine]) -> None:
+    def _write(self, queued_at: float, lines: list[Line]) -> None:
         """Write these lines and all that have gathered behind them."""
         lines = list(lines)
         with suppress(queue.Empty):
@@ -82,7 +82,7 @@ class AuditStream:
         return json.dumps({"audit_lost": unreported}) + "\n" if unreported else ""
 
 
-def _as_text(line: AuditLine) -> str:
+def _as_text(line: Line) -> str:
     return f'{{"audit":{line.canonical.decode()},"mac":"{line.mac.hex()}"}}\n'
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from keys.keyed_digest import hmac_sha256
+from keys.keyed_digest import HMAC, hmac_sha256, keyed
 from keys.names import length_prefixed
 
 SIZE = 16
@@ -25,10 +25,12 @@ def fingerprint(namespace: str, key_id: str, nonce: bytes, tag: bytes) -> bytes:
 
 def pack(namespace: str, openings: Iterable[tuple[str, bytes, bytes]]) -> bytes:
     """Return the fingerprints of encrypted payloads, given as (key id, nonce, tag), side by side."""
-    key = _key(settings.CODEC_AUDIT_KEY)
-    return b"".join(
-        hmac_sha256(key, _prefix(namespace, key_id) + nonce + tag)[:SIZE] for key_id, nonce, tag in openings
-    )
+    audit_key, found = settings.CODEC_AUDIT_KEY, []
+    for key_id, nonce, tag in openings:
+        state = _start(audit_key, namespace, key_id).copy()
+        state.update(nonce + tag)
+        found.append(state.finalize()[:SIZE])
+    return b"".join(found)
 
 
 def unpack(packed: bytes) -> list[bytes]:
@@ -36,11 +38,8 @@ def unpack(packed: bytes) -> list[bytes]:
     return [packed[start : start + SIZE] for start in range(0, len(packed), SIZE)]
 
 
-@lru_cache(maxsize=16)
-def _key(audit_key: str) -> bytes:
-    return hmac_sha256(bytes.fromhex(audit_key), b"fingerprint-v1")
-
-
 @lru_cache(maxsize=1024)
-def _prefix(namespace: str, key_id: str) -> bytes:
-    return length_prefixed(namespace) + length_prefixed(key_id)
+def _start(audit_key: str, namespace: str, key_id: str) -> HMAC:
+    """Return the state of HMAC after what all fingerprints of one key begin with."""
+    key = hmac_sha256(bytes.fromhex(audit_key), b"fingerprint-v1")
+    return keyed(key, length_prefixed(namespace) + length_prefixed(key_id))

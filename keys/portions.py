@@ -29,3 +29,8 @@ def portion() -> Iterator[None]:
         yield
     if connection.vendor == "sqlite":
         time.sleep(_PAUSE)
+
+
+def is_turn_taken() -> bool:
+    """Return whether somebody writes in its turn, or waits for SQLite to do so."""
+    return _turn.locked()

@@ -16,6 +16,7 @@ from django.db.models import F, Q, QuerySet
 
 from keys import audit_chain
 from keys.audit import AuditAction
+from keys.audit_canonical import canonical
 from keys.checkpoints import Checkpoint, Head
 from keys.models import AuditChain, AuditRecord
 
@@ -99,7 +100,7 @@ def _records(chain: AuditChain, after: int) -> Iterable[AuditRecord]:
 def check_record(record: AuditRecord, sequence: int, previous: bytes) -> Finding | None:
     if record.sequence != sequence:
         return Finding(record.chain_id, sequence, f"is missing; the next one is {record.sequence}")
-    if not hmac.compare_digest(audit_chain.mac(audit_chain.canonical(record), previous), bytes(record.mac)):
+    if not hmac.compare_digest(audit_chain.mac(canonical(record), previous), bytes(record.mac)):
         return Finding(record.chain_id, sequence, "was changed, moved or put in")
     return None
 

@@ -12,7 +12,8 @@ from temporalio.api.common.v1 import Payload
 from codec import wire
 from codec.payload_codec.chain import Decoder
 from codec.payload_codec.errors import UnknownKey
-from codec.quick import decode_common
+from codec.payload_codec.keysource import KeySource
+from codec.quick import Quick, QuickDecoder
 from codec.wire import WireLimits
 from tests.codec.payload_codec.fixed_keys import HI, KEYS, FixedKeys, compressed, encrypted
 
@@ -28,6 +29,10 @@ def generally(body: bytes) -> tuple[bytes, int, int, list]:
     decoder = Decoder(KEYS)
     answer = wire.write_payloads([decoder.decode(payload) for payload in payloads])
     return answer, len(payloads), sum(len(payload.data) for payload in payloads), decoder.openings
+
+
+def decode_common(body: bytes, keys: KeySource = KEYS) -> Quick | None:
+    return QuickDecoder(keys, LIMITS).decode(body)
 
 
 def sealed(inner: Payload, **more: object) -> Payload:
@@ -49,7 +54,34 @@ INNER = st.builds(
 @given(st.lists(INNER, min_size=1, max_size=5))
 def test_common_request_is_decoded_as_the_general_way_does(inner):
     body = body_of(*map(sealed, inner))
-    assert tuple(decode_common(body, KEYS, LIMITS)) == generally(body)
+    assert tuple(decode_common(body)) == generally(body)
+
+
+def fields(payload: Payload, *, order: str) -> bytes:
+    """Return the payload serialized with its metadata and data in this order, which no serializer promises."""
+    parts = {
+        "m": Payload(metadata=payload.metadata).SerializeToString(),
+        "d": Payload(data=payload.data).SerializeToString(),
+        "e": b"\x12\x00",  # data that is empty, said aloud
+        "x": b"\xba\x06\x01x",  # a field that we do not know
+    }
+    return b"".join(parts[part] for part in order)
+
+
+SAME_METADATA = st.lists(st.tuples(st.binary(max_size=300), st.text("mdex", max_size=4)), min_size=1, max_size=5)
+
+
+@given(SAME_METADATA, st.dictionaries(st.text(max_size=8), st.binary(max_size=12), max_size=2))
+def test_metadata_of_the_payload_before_is_taken_only_where_it_is_the_same(plaintexts, metadata):
+    inner = [fields(Payload(metadata=metadata, data=data), order=order) for data, order in plaintexts]
+    body = body_of(*map(encrypted, inner))
+    assert tuple(decode_common(body)) == generally(body)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 128, 129, 130, 16_383, 16_384, 2_097_151, 2_097_152])
+def test_data_of_any_size_is_decoded_after_the_first(size):
+    body = body_of(*[sealed(Payload(metadata={"encoding": b"json/plain"}, data=b"x" * n)) for n in (5, size)])
+    assert tuple(decode_common(body)) == generally(body)
 
 
 UNCOMMON = {
@@ -78,7 +110,7 @@ UNCOMMON = {
 
 @pytest.mark.parametrize("body", UNCOMMON.values(), ids=UNCOMMON)
 def test_anything_else_is_left_to_the_general_way(body):
-    assert decode_common(body, KEYS, LIMITS) is None
+    assert decode_common(body) is None
 
 
 def changed(**fields: object) -> bytes:
@@ -102,12 +134,12 @@ def changed(**fields: object) -> bytes:
     ],
 )
 def test_other_spellings_are_left_to_the_general_way(body):
-    assert decode_common(body, KEYS, LIMITS) is None
+    assert decode_common(body) is None
 
 
 @given(st.binary(max_size=40))
 def test_nonsense_is_left_to_the_general_way(body):
-    assert decode_common(body, KEYS, LIMITS) is None
+    assert decode_common(body) is None
 
 
 def test_unknown_key_is_left_to_the_general_way():
@@ -115,9 +147,9 @@ def test_unknown_key_is_left_to_the_general_way():
         def decryption_key(self, wire_id):
             return None
 
-    assert decode_common(body_of(sealed(HI)), Keyring({}), LIMITS) is None
+    assert decode_common(body_of(sealed(HI)), Keyring({})) is None
 
 
 def test_key_source_that_cannot_say_now_is_heard():
     with pytest.raises(UnknownKey):
-        decode_common(body_of(sealed(HI, wire_id=b"nobody's")), KEYS, LIMITS)
+        decode_common(body_of(sealed(HI, wire_id=b"nobody's")))

@@ -34,9 +34,13 @@ def test_second_waits_for_the_first_on_sqlite_alone(transactional_db):
 
 
 def test_failed_portion_is_rolled_back_and_gives_its_turn_back(transactional_db, payments):
-    with pytest.raises(ZeroDivisionError), portion():
-        Namespace.objects.filter(pk=payments.pk).update(history_retention_days=3)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with portion():
+            Namespace.objects.filter(pk=payments.pk).update(history_retention_days=3)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with portion():
         found = Namespace.objects.get(pk=payments.pk)
     assert found.history_retention_days == payments.history_retention_days

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from keys import audit, lifecycle
 from keys.audit import AuditAction
-from keys.audit_chain import as_dict
+from keys.audit_canonical import as_dict
 from keys.errors import AlreadyExists, ReasonRequired
 from keys.models import AuditChain, AuditRecord, KeyVersion
 from keys.reapply import NotAnAudit, reapply

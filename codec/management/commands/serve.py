@@ -1,6 +1,9 @@
+import asyncio
 import atexit
+import gc
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -26,9 +29,8 @@ class Command(VaultCommand):
         atexit.register(stream.close)
         atexit.register(server_record.stopped)
         self._say_where()
-        self._start_chores()
         signal.signal(signal.SIGTERM, _exit_in_order)
-        uvicorn.run(
+        config = uvicorn.Config(
             "codecsite.asgi:application",
             host=settings.CODEC_BIND,
             port=settings.PORT,
@@ -44,10 +46,14 @@ class Command(VaultCommand):
             ssl_certfile=settings.CODEC_TLS_CERTIFICATE or None,
             ssl_keyfile=settings.CODEC_TLS_PRIVATE_KEY or None,
         )
+        with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            codec_requests.start(runner.get_loop())
+            self._start_chores()
+            _spare_the_collector(config)
+            runner.run(uvicorn.Server(config).serve())
 
     def _start_chores(self) -> None:
         stream.open()
-        codec_requests.start()
         atexit.register(refusals.flush)
         schedule.every(60, refusals.flush_past_minutes, name="counting refusals")
         schedule.every(60, alerts.watch, name="summing up viewings, raising alerts")
@@ -65,6 +71,13 @@ class Command(VaultCommand):
             f"    Include cross-origin credentials     on\n"
         )
         self.stdout.flush()
+
+
+def _spare_the_collector(config: uvicorn.Config) -> None:
+    """Let the garbage collector pass over all that was loaded: it would halt every request for some 40 milliseconds."""
+    config.load()
+    gc.collect()
+    gc.freeze()
 
 
 def _exit_in_order(*_: Any) -> None:
