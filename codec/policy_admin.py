@@ -4,10 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from codec import policies
-from codec.models import AccessRequest, NamespacePolicy
+from codec import access_requests, policies
+from codec.models import AccessRequest, NamespacePolicy, User
 from keys.actor import current
 from keys.admin_pages import ReadOnlyAdmin
 
@@ -57,3 +57,12 @@ class AccessRequestAdmin(ReadOnlyAdmin[AccessRequest]):
     list_filter = ("outcome", "namespace_name")
     list_select_related = ("user",)
     search_fields = ("user__username", "namespace_name", "reason", "ticket")
+    change_form_template = "admin/codec/accessrequest/change_form.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        assert isinstance(request.user, User)  # noqa: S101  the admin has seen to it
+        asked = self.get_object(request, object_id)
+        may_answer = asked is not None and access_requests.waiting_for(request.user).filter(pk=asked.pk).exists()
+        return super().change_view(request, object_id, form_url, {"may_answer": may_answer} | (extra_context or {}))

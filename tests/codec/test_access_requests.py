@@ -282,6 +282,13 @@ def test_request_on_a_retired_namespace_is_not_approved(alice, asked):
         access_requests.approve(asked, approver=alice, hours=1, note="", actor=actor_of(alice))
 
 
+@pytest.mark.parametrize(("who", "seen"), [("alice", True), ("bob", False)])
+def test_administration_leads_to_the_answer_whoever_may_give_it(who, seen, asked, request):
+    User.objects.filter(username="alice").update(is_staff=True, is_superuser=True)
+    page = signed_in(request.getfixturevalue(who)).get(f"/admin/codec/accessrequest/{asked.pk}/change/")
+    assert (f'href="{answer_page(asked)}"' in page.content.decode()) is seen
+
+
 # Who may not answer ---------------------------------------------------------------------------------------------------
 
 
