@@ -103,7 +103,7 @@ def _requests() -> Iterator[Item]:
     if number := waiting.count():
         yield Item(
             f"{counted(number, 'access request')} waiting for an answer.",
-            reverse("admin:codec_accessrequest_changelist"),
+            f"{reverse('admin:codec_accessrequest_changelist')}?state=waiting",
         )
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from codec import access_requests, policies
 from codec.models import AccessRequest, NamespacePolicy, User
@@ -49,12 +51,29 @@ class NamespacePolicyAdmin(admin.ModelAdmin[NamespacePolicy]):
         policies.save_policy(obj, changed, actor=current())
 
 
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state, state.capitalize()) for state in ("waiting", *AccessRequest.Outcome.values)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+        """A request lapses when its time has come, whether that is written or not."""
+        state, now = self.value(), timezone.now()
+        if state == "waiting":
+            return queryset.filter(outcome="", lapses_at__gt=now)
+        if state == AccessRequest.Outcome.LAPSED:
+            return queryset.filter(Q(outcome=state) | Q(outcome="", lapses_at__lte=now))
+        return queryset.filter(outcome=state) if state else queryset
+
+
 @admin.register(AccessRequest)
 class AccessRequestAdmin(ReadOnlyAdmin[AccessRequest]):
     """For looking at. They are answered on their own pages, by those whom the namespace's policy names."""
 
     list_display = ("user", "namespace_name", "state", "hours", "made_at", "decided_by", "decided_at", "reason")
-    list_filter = ("outcome", "namespace_name")
+    list_filter = (StateFilter, "namespace_name")
     list_select_related = ("user",)
     search_fields = ("user__username", "namespace_name", "reason", "ticket")
     change_form_template = "admin/codec/accessrequest/change_form.html"

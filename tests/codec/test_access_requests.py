@@ -346,6 +346,14 @@ def test_unanswered_request_lapses_before_anybody_writes_it(alices_browser, mall
     assert "lapsed" in mallorys_browser.get("/").content.decode()
 
 
+@pytest.mark.parametrize("state", ["waiting", "lapsed"])
+def test_list_in_the_administration_knows_what_has_lapsed(bob, mallory, asked, state):
+    make_overdue()
+    access_requests.ask(mallory, "refunds", hours=1, reason="a refund", actor=actor_of(mallory))
+    page = signed_in(bob).get(f"/admin/codec/accessrequest/?state={state}").content.decode()
+    assert (WHY in page, "a refund" in page) == (state == "lapsed", state == "waiting")
+
+
 def test_command_closes_what_has_lapsed_and_nothing_else(mallory, asked):
     make_overdue()
     access_requests.ask(mallory, "refunds", hours=1, reason=WHY, actor=actor_of(mallory))

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError
+from django.utils import timezone
 
 from codec.grants import give_grant
 from codec.models import GroupMapping, Identity, Invitation, User
@@ -115,6 +116,15 @@ def test_page_withdraws_an_invitation(bobs_browser, alice):
     bobs_browser.post(f"/admin/codec/invitation/{Invitation.objects.get().pk}/delete/", {"post": "yes"})
     assert not Invitation.objects.exists()
     assert recorded("identity:uninvited")["user"] == "alice"
+
+
+@pytest.mark.parametrize("state", ["open", "used"])
+def test_list_of_invitations_is_narrowed_to_a_state(bobs_browser, alice, state):
+    manage("invite", "alice", "--email", "alice@example.com")
+    Invitation.objects.update(bound_at=timezone.now())
+    manage("invite", "alice", "--email", "a.liddell@example.com")
+    page = bobs_browser.get(f"/admin/codec/invitation/?state={state}").content.decode()
+    assert ("alice@example.com" in page, "a.liddell@" in page) == (state == "used", state == "open")
 
 
 def test_page_binds_and_unbinds_a_subject(bobs_browser, alice):
