@@ -123,6 +123,7 @@ def _take_answer(asked: AccessRequest, approver: User, form: AnswerForm) -> str:
         access_requests.deny(asked, approver=approver, note=said["note"], actor=current())
         return f"The request of {asked.user} is denied."
     grant = access_requests.approve(asked, approver=approver, hours=said["hours"], note=said["note"], actor=current())
+    assert grant.ends_at is not None  # noqa: S101  it was given for hours
     return f"{asked.user} may read {grant.namespace} until {date_format(grant.ends_at, 'j F Y, H:i')} UTC."
 
 

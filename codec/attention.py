@@ -91,6 +91,7 @@ def _grants() -> Iterator[Item]:
 
 def _break_glass() -> Iterator[Item]:
     for grant in break_glass.in_use():
+        assert grant.ends_at is not None  # noqa: S101  break-glass ends within hours
         until = date_format(grant.ends_at, "j F Y, H:i")
         url = reverse("admin:codec_grant_change", args=[grant.pk])
         yield Item(f"{grant.user} uses break-glass on {grant.namespace} until {until} UTC.", url, urgent=True)
