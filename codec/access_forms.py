@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from codec.access_requests import LONGEST_HOURS
+from codec.access_requests import LONGEST_HOURS, NO_NOTE
 from codec.grants import MAX_REASON
 from codec.models import NamespacePolicy
 from keys.models import validate_namespace_name
@@ -41,6 +41,12 @@ class AnswerForm(forms.Form):
         self.fields["hours"] = forms.IntegerField(
             min_value=1, max_value=longest, initial=longest, label="For how many hours?"
         )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("answer") == "deny" and not data.get("note"):
+            self.add_error("note", NO_NOTE)
+        return data
 
 
 class BreakGlassForm(WhyForm):

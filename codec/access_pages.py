@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import date_format
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -122,7 +123,8 @@ def _take_answer(asked: AccessRequest, approver: User, form: AnswerForm) -> str:
         access_requests.deny(asked, approver=approver, note=said["note"], actor=current())
         return f"The request of {asked.user} is denied."
     grant = access_requests.approve(asked, approver=approver, hours=said["hours"], note=said["note"], actor=current())
-    return f"{asked.user} may read {grant.namespace} until {grant.ends_at:%Y-%m-%d %H:%M} UTC."
+    assert grant.ends_at is not None  # noqa: S101  it was given for hours
+    return f"{asked.user} may read {grant.namespace} until {date_format(grant.ends_at, 'j F Y, H:i')} UTC."
 
 
 def _posted(request: HttpRequest) -> QueryDict | None:

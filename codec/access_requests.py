@@ -23,6 +23,7 @@ from keys.names import is_namespace_name
 LAPSES_AFTER = timedelta(days=3)
 MOST_A_DAY = 20  # each sends e-mail to people
 LONGEST_HOURS = 720
+NO_NOTE = "Say why, in a note to who asked."
 
 _ACTIONS = {
     AccessRequest.Outcome.APPROVED: AuditAction.ACCESS_REQUEST_APPROVED,
@@ -93,7 +94,7 @@ def approve(request: AccessRequest, *, approver: User, hours: int, note: str, ac
 def deny(request: AccessRequest, *, approver: User, note: str, actor: Actor) -> None:
     """Answer no; the note goes to who asked. Raises RequestRefused."""
     if not note.strip():
-        raise RequestRefused("Say why, in a note to who asked.")
+        raise RequestRefused(NO_NOTE)
     with transaction.atomic():
         locked, _ = _answerable(request, approver)
         _close(locked, AccessRequest.Outcome.DENIED, actor=actor, note=note)

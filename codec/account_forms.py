@@ -72,7 +72,7 @@ class ServiceTokenForm(TokenForm):
     reason = forms.CharField(
         max_length=MAX_REASON,
         label="Why?",
-        help_text="A sentence for whoever reviews the audit log, e.g. a ticket number and why.",
+        help_text="A sentence for whoever reviews the audit records, e.g. a ticket number and why.",
     )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
@@ -84,7 +84,7 @@ class RevokeForm(forms.Form):
     """Why a token ends. Its owner need not say."""
 
     reason = forms.CharField(
-        max_length=MAX_REASON, label="Why?", help_text="A sentence for whoever reviews the audit log."
+        max_length=MAX_REASON, label="Why?", help_text="A sentence for whoever reviews the audit records."
     )
 
     def __init__(self, *args: Any, own: bool, **kwargs: Any) -> None:

@@ -56,7 +56,7 @@ class GroupAdmin(DjangoGroupAdmin):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin[User]):
-    """Django's user pages. Users are disabled, never deleted: the audit log speaks of them."""
+    """Django's user pages. Users are disabled, never deleted: audit records speak of them."""
 
     form = EditUserForm
     add_form = NewUserForm

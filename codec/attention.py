@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from codec import access_requests, break_glass
 from codec.models import Grant, User
@@ -57,7 +58,7 @@ def _namespaces() -> Iterator[Item]:
             continue
         share = estimated_share_of_limit(primary)
         if namespace.next_rotation_at and namespace.next_rotation_at < timezone.now():
-            since = f"{namespace.next_rotation_at:%Y-%m-%d}"
+            since = date_format(namespace.next_rotation_at, "j F Y")
             yield Item(
                 f"The rotation of {namespace} is overdue since {since}. Does rotate_due_keys run?", url, urgent=True
             )
@@ -90,7 +91,8 @@ def _grants() -> Iterator[Item]:
 
 def _break_glass() -> Iterator[Item]:
     for grant in break_glass.in_use():
-        until = f"{grant.ends_at:%Y-%m-%d %H:%M}"
+        assert grant.ends_at is not None  # noqa: S101  break-glass ends within hours
+        until = date_format(grant.ends_at, "j F Y, H:i")
         url = reverse("admin:codec_grant_change", args=[grant.pk])
         yield Item(f"{grant.user} uses break-glass on {grant.namespace} until {until} UTC.", url, urgent=True)
 
@@ -102,7 +104,7 @@ def _requests() -> Iterator[Item]:
     if number := waiting.count():
         yield Item(
             f"{counted(number, 'access request')} waiting for an answer.",
-            reverse("admin:codec_accessrequest_changelist"),
+            f"{reverse('admin:codec_accessrequest_changelist')}?state=waiting",
         )
 
 
@@ -120,7 +122,7 @@ def _alerts() -> Iterator[Item]:
     )
     if number := raised.count():
         url = f"{reverse('admin:keys_auditrecord_changelist')}?action__exact={AuditAction.ALERT_RAISED}"
-        yield Item(f"{number} alert(s) were raised in the last 24 hours.", url, urgent=True)
+        yield Item(f"{counted(number, 'alert')} raised in the last 24 hours.", url, urgent=True)
 
 
 def _viewings() -> Iterator[Item]:

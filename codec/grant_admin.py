@@ -91,10 +91,7 @@ class SeveralForm(forms.Form):
     namespaces = forms.ModelMultipleChoiceField(
         Namespace.objects.filter(retired_at=None), widget=forms.CheckboxSelectMultiple
     )
-    decode = forms.BooleanField(required=False)
-    encode = forms.BooleanField(required=False)
-    download = forms.BooleanField(required=False)
-    lease = forms.BooleanField(required=False, label="Lease keys")
+    decode, encode, download, lease = forms.fields_for_model(Grant, VERBS).values()
     starts_at = forms.SplitDateTimeField(required=False, widget=Moment("From"), label="From", help_text=_WITHOUT_START)
     ends_at = forms.SplitDateTimeField(required=False, widget=Moment("Until"), label="Until", help_text=_WITHOUT_END)
     reason = forms.CharField(max_length=MAX_REASON)

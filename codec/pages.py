@@ -82,7 +82,7 @@ def _my_access(person: User) -> dict[str, Any]:
         "to_answer": access_requests.waiting_for(person),
         "broken_glass": break_glass.in_use(now).filter(Q(namespace__in=approvable) | Q(user=person)),
         "requests": person.access_requests.select_related("grant")[:_REQUESTS],
-        "refused": unmet_namespace(person),
+        "refused": _not_asked_for(person, unmet_namespace(person)),
         "breakable": policies.breakable(person),
         "viewings": recent_viewings(person),
         "ui_origins": settings.CODEC_UI_ORIGINS,
@@ -90,6 +90,11 @@ def _my_access(person: User) -> dict[str, Any]:
         "sessions": sessions.open_sessions(person).count(),
         "has_password": settings.CODEC_LOCAL_PASSWORDS and person.has_usable_password(),
     }
+
+
+def _not_asked_for(person: User, name: str) -> str:
+    """Return `name`, or nothing when a request for it waits: another would replace it."""
+    return "" if access_requests.waiting().filter(user=person, namespace_name=name).exists() else name
 
 
 @require_safe

@@ -4,10 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
-from codec import policies
-from codec.models import AccessRequest, NamespacePolicy
+from codec import access_requests, policies
+from codec.models import AccessRequest, NamespacePolicy, User
 from keys.actor import current
 from keys.admin_pages import ReadOnlyAdmin
 
@@ -49,11 +51,37 @@ class NamespacePolicyAdmin(admin.ModelAdmin[NamespacePolicy]):
         policies.save_policy(obj, changed, actor=current())
 
 
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state, state.capitalize()) for state in ("waiting", *AccessRequest.Outcome.values)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+        """A request lapses when its time has come, whether that is written or not."""
+        state, now = self.value(), timezone.now()
+        if state == "waiting":
+            return queryset.filter(outcome="", lapses_at__gt=now)
+        if state == AccessRequest.Outcome.LAPSED:
+            return queryset.filter(Q(outcome=state) | Q(outcome="", lapses_at__lte=now))
+        return queryset.filter(outcome=state) if state else queryset
+
+
 @admin.register(AccessRequest)
 class AccessRequestAdmin(ReadOnlyAdmin[AccessRequest]):
     """For looking at. They are answered on their own pages, by those whom the namespace's policy names."""
 
     list_display = ("user", "namespace_name", "state", "hours", "made_at", "decided_by", "decided_at", "reason")
-    list_filter = ("outcome", "namespace_name")
+    list_filter = (StateFilter, "namespace_name")
     list_select_related = ("user",)
     search_fields = ("user__username", "namespace_name", "reason", "ticket")
+    change_form_template = "admin/codec/accessrequest/change_form.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        assert isinstance(request.user, User)  # noqa: S101  the admin has seen to it
+        asked = self.get_object(request, object_id)
+        may_answer = asked is not None and access_requests.waiting_for(request.user).filter(pk=asked.pk).exists()
+        return super().change_view(request, object_id, form_url, {"may_answer": may_answer} | (extra_context or {}))

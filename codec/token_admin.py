@@ -17,12 +17,35 @@ from keys.actor import current
 from keys.admin_pages import Question, ReadOnlyAdmin, ask_reason, may_act
 
 
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("in-force", "In force"), ("expired", "Expired"), ("revoked", "Revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
+        now = timezone.now()
+        chosen = {
+            "in-force": Q(revoked_at=None, expires_at__gt=now),
+            "expired": Q(revoked_at=None, expires_at__lte=now),
+            "revoked": Q(revoked_at__isnull=False),
+        }
+        return queryset.filter(chosen.get(self.value() or "", Q()))
+
+
+class OfServiceFilter(admin.BooleanFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "of a service"
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
     """Tokens are revoked, never edited. People make their own; those of services are made from the service's page."""
 
     list_display = ("name", "user", "state", "verbs", "reach", "expires_at", "last_used_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "user__is_service")
+    list_filter = (StateFilter, ("user__is_service", OfServiceFilter))
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
     fields = (

@@ -38,7 +38,7 @@ class ReasonForm(forms.Form):
     """Asks why. What `cleaned_data` holds goes to the act as keywords."""
 
     reason = forms.CharField(
-        max_length=200, help_text="A sentence for whoever reviews the audit log, e.g. a ticket number and why."
+        max_length=200, help_text="A sentence for whoever reviews the audit records, e.g. a ticket number and why."
     )
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:

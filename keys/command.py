@@ -44,7 +44,7 @@ class KeyVerbCommand(KeyCommand):
         super().add_arguments(parser)
         parser.add_argument("namespace")
         parser.add_argument("key_id", help="as `list_keys` shows it")
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
 
     def run(self, *, namespace: str, key_id: str, reason: str, **options: Any) -> None:
         version = find_version(find_namespace(namespace), key_id)

@@ -3,12 +3,13 @@
 Whoever binds a person to a user lets them sign in as that user; so this is as much as resetting passwords.
 """
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from codec.models import GroupMapping, Identity, Invitation
@@ -64,14 +65,30 @@ class IdentityForm(PersonForm[Identity]):
         fields = ("user", "issuer", "subject")
 
 
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("used", "Used")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> QuerySet[Invitation]:
+        chosen = {"open": Q(bound_at=None), "used": Q(bound_at__isnull=False)}
+        return queryset.filter(chosen.get(self.value() or "", Q()))
+
+
 @admin.register(Invitation)
 class InvitationAdmin(SsoAdmin[Invitation]):
     """An invitation is used up by the first sign-in; after that it only tells."""
 
     form = InvitationForm
-    list_display = ("user", "email", "issuer", "invited_by", "created_at", "bound_at")
-    list_filter = (("bound_at", admin.EmptyFieldListFilter),)
+    list_display = ("user", "email", "issuer", "invited_by", "created_at", "used_at")
+    list_filter = (StateFilter,)
     search_fields = ("user__username", "email")
+
+    @admin.display(description="used at", ordering="bound_at")
+    def used_at(self, invitation: Invitation) -> datetime | None:
+        return invitation.bound_at
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
         obj.pk = provisioning.invite(**form.cleaned_data, actor=current()).pk

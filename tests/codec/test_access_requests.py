@@ -282,6 +282,13 @@ def test_request_on_a_retired_namespace_is_not_approved(alice, asked):
         access_requests.approve(asked, approver=alice, hours=1, note="", actor=actor_of(alice))
 
 
+@pytest.mark.parametrize(("who", "seen"), [("alice", True), ("bob", False)])
+def test_administration_leads_to_the_answer_whoever_may_give_it(who, seen, asked, request):
+    User.objects.filter(username="alice").update(is_staff=True, is_superuser=True)
+    page = signed_in(request.getfixturevalue(who)).get(f"/admin/codec/accessrequest/{asked.pk}/change/")
+    assert (f'href="{answer_page(asked)}"' in page.content.decode()) is seen
+
+
 # Who may not answer ---------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +344,14 @@ def test_unanswered_request_lapses_before_anybody_writes_it(alices_browser, mall
     assert answer_page(asked) not in alices_browser.get("/").content.decode()
     assert b"lapsed already" in answer(alices_browser, asked, "approve").content
     assert "lapsed" in mallorys_browser.get("/").content.decode()
+
+
+@pytest.mark.parametrize("state", ["waiting", "lapsed"])
+def test_list_in_the_administration_knows_what_has_lapsed(bob, mallory, asked, state):
+    make_overdue()
+    access_requests.ask(mallory, "refunds", hours=1, reason="a refund", actor=actor_of(mallory))
+    page = signed_in(bob).get(f"/admin/codec/accessrequest/?state={state}").content.decode()
+    assert (WHY in page, "a refund" in page) == (state == "lapsed", state == "waiting")
 
 
 def test_command_closes_what_has_lapsed_and_nothing_else(mallory, asked):

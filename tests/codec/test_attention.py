@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from codec import access_requests
 from codec.attention import Item, attention
@@ -79,7 +80,7 @@ def test_old_primary_on_a_schedule_is_left_to_it(granted, items):
 def test_overdue_rotation_is_urgent(granted, find):
     due = timezone.now() - timedelta(days=2)
     Namespace.objects.update(rotation_period_days=30, next_rotation_at=due)
-    assert find(f"The rotation of payments is overdue since {due:%Y-%m-%d}.").urgent
+    assert find(f"The rotation of payments is overdue since {date_format(due, 'j F Y')}.").urgent
 
 
 def test_key_that_nears_its_limit_is_urgent(granted, find):

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from codec import tokens
+from codec import access_requests, tokens
 from codec.grants import give_grant
 from codec.last_refusal import unmet_namespace
 from codec.models import Grant, GroupMapping, User
@@ -104,6 +104,12 @@ def test_page_links_to_tokens_and_sessions(browser):
 def test_refused_namespace_is_offered(mallorys_browser, mallory):
     mallorys_browser.call("/decode")
     assert 'href="/access/request/?namespace=payments"' in home(mallorys_browser)
+
+
+def test_refused_namespace_that_is_asked_for_already_is_not_offered(mallorys_browser, mallory):
+    mallorys_browser.call("/decode")
+    access_requests.ask(mallory, "payments", hours=8, reason="on call", actor=OPERATOR)
+    assert "?namespace=payments" not in home(mallorys_browser)
 
 
 def test_namespace_that_does_not_exist_is_offered_alike(mallorys_browser):

@@ -3,11 +3,13 @@
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError
+from django.utils import timezone
 
+from codec.grants import give_grant
 from codec.models import GroupMapping, Identity, Invitation, User
 from keys.models import AuditRecord
 from tests.commands import manage
-from tests.conftest import CodecClient, signed_in
+from tests.conftest import OPERATOR, CodecClient, signed_in
 
 ISSUER = "https://login.example.com"
 
@@ -116,6 +118,15 @@ def test_page_withdraws_an_invitation(bobs_browser, alice):
     assert recorded("identity:uninvited")["user"] == "alice"
 
 
+@pytest.mark.parametrize("state", ["open", "used"])
+def test_list_of_invitations_is_narrowed_to_a_state(bobs_browser, alice, state):
+    manage("invite", "alice", "--email", "alice@example.com")
+    Invitation.objects.update(bound_at=timezone.now())
+    manage("invite", "alice", "--email", "a.liddell@example.com")
+    page = bobs_browser.get(f"/admin/codec/invitation/?state={state}").content.decode()
+    assert ("alice@example.com" in page, "a.liddell@" in page) == (state == "used", state == "open")
+
+
 def test_page_binds_and_unbinds_a_subject(bobs_browser, alice):
     bobs_browser.post("/admin/codec/identity/add/", {"user": alice.pk, "issuer": ISSUER, "subject": "8f2c"})
     identity = Identity.objects.get()
@@ -140,3 +151,18 @@ def test_page_maps_and_unmaps_a_group(bobs_browser):
 def test_pages_are_for_superusers(staff, bobs_browser, model, page):
     assert staff.get(f"/admin/codec/{model}/{page}").status_code == 403
     assert bobs_browser.get(f"/admin/codec/{model}/{page}").status_code == 200
+
+
+def test_page_tells_what_a_deletion_changes(bobs_browser, alice):
+    bobs_browser.post("/admin/codec/identity/add/", {"user": alice.pk, "issuer": ISSUER, "subject": "8f2c"})
+    page = bobs_browser.get(f"/admin/codec/identity/{Identity.objects.get().pk}/delete/").content.decode()
+    assert "Can it be undone?" in page
+    assert "is no longer alice here" in page
+
+
+def test_page_tells_why_a_group_with_grants_is_kept(bobs_browser, payments):
+    group = Group.objects.create(name="readers")
+    give_grant(group, payments, decode=True, actor=OPERATOR, reason="on call")
+    page = bobs_browser.get(f"/admin/auth/group/{group.pk}/delete/").content.decode()
+    assert "readers cannot be deleted" in page
+    assert 'value="yes"' not in page

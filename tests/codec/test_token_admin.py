@@ -4,11 +4,12 @@ import re
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
 from codec import token_format
 from codec.models import ApiToken, User, UserSession
 from codec.services import create_service
-from codec.tokens import Wish, make_token
+from codec.tokens import Wish, make_token, revoke_token
 from keys.models import AuditRecord
 from tests import canary
 from tests.conftest import OPERATOR, CodecClient, signed_in
@@ -48,6 +49,23 @@ def last(action: str) -> AuditRecord:
 
 
 # Tokens ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["in-force", "expired", "revoked"])
+def test_list_is_narrowed_to_a_state(bobs_browser, alice, token, state):
+    make_token(alice, Wish(name="desktop", days=1, decode=True), actor=OPERATOR)
+    lost, _ = make_token(alice, Wish(name="old phone", days=1, decode=True), actor=OPERATOR)
+    revoke_token(lost, actor=OPERATOR, **WHY)
+    ApiToken.objects.filter(name="desktop").update(expires_at=timezone.now())
+    page = bobs_browser.get(f"/admin/codec/apitoken/?state={state}").content.decode()
+    names = {"laptop": "in-force", "desktop": "expired", "old phone": "revoked"}
+    assert {name for name in names if name in page} == {name for name, its in names.items() if its == state}
+
+
+def test_list_is_narrowed_to_services(bobs_browser, export, token):
+    make_token(export, Wish(name="nightly", days=1, decode=True), actor=OPERATOR)
+    page = bobs_browser.get("/admin/codec/apitoken/?user__is_service__exact=1").content.decode()
+    assert ("nightly" in page, "laptop" in page) == (True, False)
 
 
 def test_pages_show_the_token_by_its_label_alone(bobs_browser, token):

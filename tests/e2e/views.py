@@ -219,7 +219,7 @@ VIEWS = [
     View("admin-nothing-found", "bob", "/admin/codec/grant/?q=zzz"),
     View("admin-grant-revoke", "bob", "/admin/codec/grant/{grant}/revoke/"),
     View("admin-grants-give", "bob", "/admin/codec/grant/give/?users={user}"),
-    View("admin-grants-revoke", "bob", "/admin/codec/grant/revoke/?grants={grant}"),
+    View("admin-grants-revoke", "bob", "/admin/codec/grant/revoke/?ids={grant}"),
     View("admin-token-revoke", "bob", "/admin/codec/apitoken/{apitoken}/revoke/"),
     View("admin-user-end-sessions", "bob", "/admin/codec/user/{user}/end_sessions/"),
     View("admin-user-password", "bob", "/admin/codec/user/{user}/password/"),

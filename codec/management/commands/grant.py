@@ -26,7 +26,7 @@ class Command(AccessCommand):
         end = parser.add_mutually_exclusive_group()
         end.add_argument("--until", type=moment, dest="ends_at", help="when it ends (UTC); without it, never")
         end.add_argument("--hours", type=int, help="how long it lasts")
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
         parser.add_argument("--ticket", default="", help="where it was asked for")
 
     def run(self, *, namespace: str, starts_at: datetime | None, hours: int | None, **options: Any) -> None:

@@ -16,7 +16,7 @@ class Command(AccessCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_subject(parser)
         parser.add_argument("namespace")
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
 
     @transaction.atomic
     def run(self, *, namespace: str, reason: str, **options: Any) -> None:

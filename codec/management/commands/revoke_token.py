@@ -15,7 +15,7 @@ class Command(AccessCommand):
         parser.add_argument(
             "label", metavar="id", help="its id, as `list_tokens` shows it; or - to read the token itself from input"
         )
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
 
     def run(self, *, label: str, reason: str, **options: Any) -> None:
         # By input, so that a token somebody has found can be ended without showing it in the list of processes.

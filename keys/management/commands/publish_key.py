@@ -13,7 +13,7 @@ class Command(KeyCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("namespace")
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
 
     def run(self, *, namespace: str, reason: str, **options: Any) -> None:
         version = publish_key(find_namespace(namespace), actor=operator(), reason=reason)

@@ -22,7 +22,7 @@ class Command(VaultCommand):
         parser.add_argument(
             "file", help="audit records as JSON Lines, from an export or a collector; - is standard input"
         )
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
         parser.add_argument("--json", action="store_true", help="write one JSON object")
 
     def run(self, *, file: str, reason: str, **options: Any) -> None:

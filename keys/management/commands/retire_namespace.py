@@ -17,7 +17,7 @@ class Command(VaultCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("namespace")
-        parser.add_argument("--reason", required=True, help="why; it goes to the audit log")
+        parser.add_argument("--reason", required=True, help="why; it goes into the audit records")
 
     def run(self, *, namespace: str, reason: str, **options: Any) -> None:
         row = self.act(find_namespace(namespace), actor=operator(), reason=reason)
