@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 from django.contrib.auth.models import Group
 from django.core.management import CommandError
 from django.db import connection
@@ -304,9 +303,8 @@ def test_bootstrap_with_a_broken_kek_creates_nothing(db, new_kek, sentence):
 def served(db, monkeypatch) -> dict[str, object]:
     """How the HTTP server would be started. tests/codecsite/test_server.py does it, with all that runs beside it."""
     options: dict[str, object] = {}
-    monkeypatch.setattr(serve.Command, "_start_chores", lambda command: None)
     monkeypatch.setattr(serve.signal, "signal", lambda number, handler: None)
-    monkeypatch.setattr(uvicorn, "run", lambda app, **given: options.update(given, app=app))
+    monkeypatch.setattr(serve.Command, "_serve", lambda command, config: options.update(vars(config)))
     return options
 
 

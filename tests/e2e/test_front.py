@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,11 +28,11 @@ USUAL = {"Content-Type": "application/json", "X-Namespace": "default", "Origin":
 
 
 class By(Enum):
-    """Who is to answer: the protocol, which takes what comes at once; the front layer's middleware; or Django."""
+    """Who is to answer: the protocol, which takes what a connection brings again; the middleware; or Django."""
 
-    PROTOCOL = AtOnce
-    MIDDLEWARE = http.client.HTTPConnection
-    DJANGO = None
+    PROTOCOL = "a connection that has brought such a head before"
+    MIDDLEWARE = "a new connection, head and body one after the other"
+    DJANGO = "a new connection and a header that is different each time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +51,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
+    """`known` is a connection that stays open."""
+
     port: int
     usual: dict[str, str]
+    known: AtOnce
 
     def ask(self, body: bytes, *, target: str = "/decode", by: By = By.PROTOCOL, **changed: str | None) -> Answer:
         """POST with the usual headers, `changed` ones replaced or, where None, left out."""
         headers = self.usual | {name.replace("_", "-").title(): value for name, value in changed.items()}
         if by is By.DJANGO:
             headers["X-Unlike"] = os.urandom(8).hex()
-        connection = (by.value or AtOnce)("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(
-                "POST", target, body, {name: value for name, value in headers.items() if value is not None}
-            )
-            answer = connection.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
+        sent = {name: value for name, value in headers.items() if value is not None}
+        if by is By.PROTOCOL:
+            return _ask(self.known, target, body, sent)
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            return _ask(connection, target, body, sent)
+
+
+def _ask(connection: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+    connection.request("POST", target, body, headers)
+    answer = connection.getresponse()
+    return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +97,16 @@ def cookie(server: OnPostgreSQL, alice: Person) -> str:
     return sign_in(server.url, alice)
 
 
-@pytest.fixture(scope="module")
-def asker(servers: tuple[OnPostgreSQL, OnPostgreSQL], cookie: str) -> Asker:
-    return Asker(servers[1].port, {**USUAL, "Cookie": cookie})
+@pytest.fixture
+def asker(servers: tuple[OnPostgreSQL, OnPostgreSQL], cookie: str) -> Iterator[Asker]:
+    with asking(servers[1].port, cookie) as asker:
+        yield asker
+
+
+@contextmanager
+def asking(port: int, cookie: str) -> Iterator[Asker]:
+    with closing(AtOnce("127.0.0.1", port, timeout=20)) as known:
+        yield Asker(port, {**USUAL, "Cookie": cookie}, known)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +116,8 @@ def encoded(server: OnPostgreSQL, cookie: str) -> bytes:
 
 @pytest.fixture
 def warm(asker: Asker, encoded: bytes) -> Asker:
-    """The front layer knows the usual request now."""
-    for _ in range(2):
+    """The front layer knows the usual request now, and so does the connection that stays open."""
+    for _ in range(3):
         assert asker.ask(encoded).status == 200
     return asker
 
@@ -255,6 +268,14 @@ def test_requests_sent_in_a_heap_are_answered_in_their_order(warm, line, encoded
     assert [len(json.loads(answer.content)["payloads"]) for answer in answers] == [1, 2, 1, 1, 2]
 
 
+def test_requests_one_close_after_the_other_are_answered_in_their_order(warm, line, encoded):
+    plain = json.dumps({"payloads": [PLAIN, PLAIN]}).encode()
+    known, other = request_bytes(warm, encoded), request_bytes(warm, plain)
+    line.ask(known)
+    answers = line.ask(known, known, other, known, other[:50], other[50:], known, answers=6)
+    assert [len(json.loads(answer.content)["payloads"]) for answer in answers] == [1, 1, 2, 1, 2, 1]
+
+
 def test_request_in_pieces_gets_the_same_answer(warm, line, encoded):
     whole = request_bytes(warm, encoded)
     first = line.ask(whole)[0].content
@@ -285,9 +306,10 @@ def test_client_that_leaves_before_its_answer_harms_nobody(server, warm, encoded
     whole = request_bytes(warm, encoded)
     with socket.create_connection(("127.0.0.1", warm.port), timeout=20) as connection:
         Line(connection).ask(whole)
+        Line(connection).ask(whole)
         connection.sendall(whole)
     assert warm.ask(encoded).status == 200
-    assert records(server, "allowed") >= before + 2
+    assert records(server, "allowed") >= before + 3
 
 
 def test_heap_of_requests_is_refused_from_the_revocation_on(server, warm, encoded, put_right):
@@ -346,7 +368,7 @@ def test_session_that_was_ended_is_refused_with_the_next_request(server, warm, e
 
 def test_person_who_signs_out_is_refused_with_the_next_request(servers, alice, encoded):
     cookie = sign_in(servers[0].url, alice)
-    asker = Asker(servers[1].port, {**USUAL, "Cookie": cookie})
-    assert [asker.ask(encoded).status for _ in range(2)] == [200, 200]
-    sign_out(servers[0].url, cookie)
-    assert asker.ask(encoded).status == 401
+    with asking(servers[1].port, cookie) as asker:
+        assert [asker.ask(encoded).status for _ in range(3)] == [200, 200, 200]
+        sign_out(servers[0].url, cookie)
+        assert asker.ask(encoded).status == 401

@@ -28,9 +28,12 @@ class Command(VaultCommand):
         server_record.started()
         atexit.register(stream.close)
         atexit.register(server_record.stopped)
-        self._say_where()
         signal.signal(signal.SIGTERM, _exit_in_order)
-        config = uvicorn.Config(
+        self._say_where()
+        self._serve(self._config())
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
             "codecsite.asgi:application",
             host=settings.CODEC_BIND,
             port=settings.PORT,
@@ -46,6 +49,8 @@ class Command(VaultCommand):
             ssl_certfile=settings.CODEC_TLS_CERTIFICATE or None,
             ssl_keyfile=settings.CODEC_TLS_PRIVATE_KEY or None,
         )
+
+    def _serve(self, config: uvicorn.Config) -> None:
         with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             codec_requests.start(runner.get_loop())
             self._start_chores()
