@@ -48,6 +48,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench --postgresql --output bench/results/$$(date +%Y-%m-%d)-postgresql.json
 	$(BIN)/python -m bench.stall --output bench/results/$$(date +%Y-%m-%d)-stall.json
 	$(BIN)/python -m bench.processes --output bench/results/$$(date +%Y-%m-%d)-processes.json
+	$(BIN)/python -m bench.memory --output bench/results/$$(date +%Y-%m-%d)-memory.json
 	$(BIN)/python -m bench.start --output bench/results/$$(date +%Y-%m-%d)-start.json
 
 demo: $(VENV)/dev.stamp

@@ -49,7 +49,7 @@ class Intake:
         except Disconnected:
             return
         finally:
-            self._bytes_in_flight -= body.reserved
+            self._release(body)
 
     async def _take_in(self, scope: Scope, body: "_Body", receive: Receive) -> None:
         """Read headers and body into the scope, or mark the scope as refused."""
@@ -65,6 +65,8 @@ class Intake:
             scope["codec.refusal"] = str(refusal)
         except TimeoutError:
             scope["codec.refusal"] = "body_too_slow"
+        if "codec.refusal" in scope:
+            self._release(body)  # at once: bodies that are all half here must not make each other fail
         _make_true(scope, body.declared_or_read)
 
     def _reserve(self, body: "_Body", size: int) -> None:
@@ -72,6 +74,10 @@ class Intake:
             raise Refused("busy")
         self._bytes_in_flight += size
         body.reserved += size
+
+    def _release(self, body: "_Body") -> None:
+        self._bytes_in_flight -= body.reserved
+        body.drop()
 
 
 class _Body:
@@ -106,6 +112,10 @@ class _Body:
         if self._declared <= self._limit and self._read <= self._limit:
             return self._read
         return max(self._declared, self._read, settings.CODEC_MAX_BODY_BYTES + 1)
+
+    def drop(self) -> None:
+        self._chunks.clear()
+        self.reserved = 0
 
     async def replay(self) -> Message:
         body = b"" if self._read > self._limit else b"".join(self._chunks)

@@ -202,12 +202,13 @@ def large(**fields: Any) -> Client:
     return Client([COOKIE], [b"a" * 1000], **fields)
 
 
-def test_body_beyond_what_may_be_in_flight_is_refused():
-    async def two_at_once():
-        clients = [large(), large()]
+def at_once(*clients: Client) -> list[str | None]:
+    """Return what is refused when all have sent before Django answers the first."""
+
+    async def visit_all() -> None:
         gate = asyncio.Event()
 
-        async def django(scope, receive, send):
+        async def django(scope: Any, receive: Any, send: Any) -> None:
             scope["client"].scope = scope
             await gate.wait()
 
@@ -219,9 +220,18 @@ def test_body_beyond_what_may_be_in_flight_is_refused():
         await asyncio.sleep(0)
         gate.set()
         await asyncio.gather(*visits)
-        return [client.refusal for client in clients]
 
-    assert asyncio.run(two_at_once()) == [None, "busy"]
+    asyncio.run(visit_all())
+    return [client.refusal for client in clients]
+
+
+def test_body_beyond_what_may_be_in_flight_is_refused():
+    assert at_once(large(), large()) == [None, "busy"]
+
+
+def test_refused_body_makes_room_before_its_refusal_is_answered():
+    half = Client([COOKIE], [b"a" * 600, b"a" * 400])
+    assert at_once(Client([COOKIE], [b"a" * 1000]), half, Client([COOKIE], [b"a" * 500])) == [None, "busy", None]
 
 
 @pytest.mark.parametrize(
