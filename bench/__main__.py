@@ -1,7 +1,7 @@
 """Measure this server beside the baseline, in turn, and print medians, spread and ratios.
 
 python -m bench [--bodies abcd] [--connections 8,64] [--runs 5] [--seconds 4] [--verbs decode] [--postgresql]
-                [--credential cookie|token] [--output FILE]
+                [--credential cookie|token] [--chain aes-gcm] [--output FILE]
 """
 
 import argparse
@@ -74,13 +74,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--credential", choices=["cookie", "token"], default="cookie")
+    parser.add_argument("--chain", default="aes-gcm", help="what /encode does; the baseline never compresses")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     key = secrets.token_bytes(32)
     with (
         tempfile.TemporaryDirectory() as folder,
         baseline(Path(folder), key) as base,
-        ours(Path(folder), key, on_postgresql=options.postgresql, credential=options.credential) as [codec],
+        ours(
+            Path(folder), key, on_postgresql=options.postgresql, credential=options.credential, chain=options.chain
+        ) as [codec],
     ):
         rows = run([base, codec], key, options)
     write(options.output, options, rows)

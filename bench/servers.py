@@ -23,6 +23,7 @@ from tests.e2e.shared_database import ORIGIN, OnPostgreSQL, cookie_of_alice
 
 KEY_ID = "bench"
 JSON = {"Content-Type": "application/json"}
+_SET_CHAIN = "from keys.models import Namespace\nNamespace.objects.update(codec_chain={!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,15 @@ def ours(
     on_postgresql: bool = False,
     credential: str = "cookie",
     processes: int = 1,
+    chain: str = "aes-gcm",
     **more: str,
 ) -> Iterator[list[Server]]:
-    """Serve with so many processes; `more` are environment variables."""
+    """Serve with so many processes; `chain` is what /encode does, and `more` are environment variables."""
     with ExitStack() as stack:
         first = _installation(stack, folder, on_postgresql=on_postgresql)
         set_up(first)
         first.manage("import_key", "default", KEY_ID, "--primary", stdin=base64.b64encode(key).decode())
+        first.manage("shell", "--verbosity=0", stdin=_SET_CHAIN.format(chain))
         headers = JSON | {"X-Namespace": "default"} | _credential(first, credential, more)
         ports = [first.port, *(free_port() for _ in range(processes - 1))]
         yield [stack.enter_context(_serving(first, port, headers, more)) for port in ports]

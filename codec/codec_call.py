@@ -60,6 +60,9 @@ class Entry:
     def note_openings(self, namespace: str, openings: Sequence[tuple[str, bytes, bytes]]) -> None:
         """Take in what was opened: key label, nonce and tag of each layer."""
         self.count_keys([label for label, _, _ in openings])
+        self.note_fingerprints(namespace, openings)
+
+    def note_fingerprints(self, namespace: str, openings: Sequence[tuple[str, bytes, bytes]]) -> None:
         self.fingerprints = fingerprints.pack(namespace, openings)
 
     def count_keys(self, labels: list[str]) -> None:

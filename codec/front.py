@@ -30,7 +30,9 @@ from codec.observations import Tally
 from codec.payload_codec.chain import Limits
 from codec.payload_codec.errors import PayloadCodecError
 from codec.permission import Permission
-from codec.quick import QuickDecoder
+from codec.quick import QuickWay
+from codec.quick_decode import QuickDecoder
+from codec.quick_encode import QuickEncoder
 from codec.wire import WireLimits
 from keys import audit
 from keys.audit import AuditAction
@@ -64,7 +66,7 @@ class Remembered:
     permission: Permission
     rate: float
     keys: RememberedKeys
-    quick: QuickDecoder
+    quick: QuickWay | None
     wire_limits: WireLimits
     decoding_limits: Limits
     tally: Tally
@@ -141,7 +143,7 @@ class Front:
             permission=permission,
             rate=rate_limit.capacity(),
             keys=keys,
-            quick=QuickDecoder(keys, limits),
+            quick=_quick_way(permission, keys, limits),
             wire_limits=limits,
             decoding_limits=decoding_limits(),
             tally=tally,
@@ -177,18 +179,24 @@ def refusal_of(error: Exception) -> str | None:
 def _transform(remembered: Remembered, body: bytes, entry: Entry) -> bytes:
     """Return the answer's body. Raises CodecError, KeysError, PayloadCodecError where it is not a plain success."""
     permission = remembered.permission
-    if not (permission.encodes or permission.readable):
-        quick = remembered.quick.decode(body)
-        if quick is not None:
-            entry.count(quick.payloads, quick.size)
-            entry.note_openings(permission.namespace.name, quick.openings)
-            return quick.answer
+    quick = remembered.quick(body) if remembered.quick else None
+    if quick is not None:
+        entry.count(quick.payloads, quick.size)
+        entry.count_keys(quick.key_labels)
+        entry.note_fingerprints(permission.namespace.name, quick.openings)
+        return quick.answer
     payloads = wire.parse_payloads(body, limits=remembered.wire_limits, refuse_unknown_fields=permission.encodes)
     entry.count_payloads(payloads)
     if permission.encodes:
         return wire.write_payloads(repeat_encode(payloads, remembered.keys, entry))
     decoded = repeat_decode(payloads, remembered.keys, remembered.decoding_limits, entry)
     return wire.write_readable(decoded) if permission.readable else wire.write_payloads(decoded)
+
+
+def _quick_way(permission: Permission, keys: RememberedKeys, limits: WireLimits) -> QuickWay | None:
+    if permission.encodes:
+        return QuickEncoder(keys, limits, keys.namespace.codec_chain.split(",")).encode
+    return None if permission.readable else QuickDecoder(keys, limits, decoding_limits()).decode
 
 
 def _mould(permission: Permission) -> Mould:

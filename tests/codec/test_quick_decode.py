@@ -1,19 +1,22 @@
 """The quick decode gives what the general one gives, or nothing."""
 
 import base64
+import gzip
 import json
 import zlib
 
+import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 
 from codec import wire
-from codec.payload_codec.chain import Decoder
+from codec.payload_codec.chain import DEFAULT_LIMITS, Decoder, Limits
 from codec.payload_codec.errors import UnknownKey
 from codec.payload_codec.keysource import KeySource
-from codec.quick import Quick, QuickDecoder
+from codec.quick import Quick
+from codec.quick_decode import QuickDecoder
 from codec.wire import WireLimits
 from tests.codec.payload_codec.fixed_keys import HI, KEYS, FixedKeys, compressed, encrypted
 
@@ -24,15 +27,16 @@ def body_of(*payloads: Payload) -> bytes:
     return wire.write_payloads(payloads)
 
 
-def generally(body: bytes) -> tuple[bytes, int, int, list]:
+def generally(body: bytes) -> tuple[bytes, int, int, list, list]:
     payloads = wire.parse_payloads(body, limits=LIMITS, refuse_unknown_fields=False)
     decoder = Decoder(KEYS)
     answer = wire.write_payloads([decoder.decode(payload) for payload in payloads])
-    return answer, len(payloads), sum(len(payload.data) for payload in payloads), decoder.openings
+    size, labels = sum(len(payload.data) for payload in payloads), [opening.key_label for opening in decoder.openings]
+    return answer, len(payloads), size, labels, decoder.openings
 
 
-def decode_common(body: bytes, keys: KeySource = KEYS) -> Quick | None:
-    return QuickDecoder(keys, LIMITS).decode(body)
+def decode_common(body: bytes, keys: KeySource = KEYS, limits: Limits = DEFAULT_LIMITS) -> Quick | None:
+    return QuickDecoder(keys, LIMITS, limits).decode(body)
 
 
 def sealed(inner: Payload, **more: object) -> Payload:
@@ -68,6 +72,43 @@ def fields(payload: Payload, *, order: str) -> bytes:
     return b"".join(parts[part] for part in order)
 
 
+CODECS = {
+    "binary/zlib": zlib.compress,
+    "binary/gzip": gzip.compress,
+    "binary/snappy": lambda data: bytes(cramjam.snappy.compress_raw(data)),
+}
+
+
+@given(st.lists(st.tuples(INNER, st.sampled_from(["", *CODECS])), min_size=1, max_size=5))
+def test_compressed_inside_is_decoded_as_the_general_way_does(inner):
+    def inside(payload: Payload, codec: str) -> Payload:
+        return compressed(codec, CODECS[codec](payload.SerializeToString())) if codec else payload
+
+    body = body_of(*[sealed(inside(payload, codec)) for payload, codec in inner])
+    assert tuple(decode_common(body)) == generally(body)
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_taken"),
+    [
+        (Limits(max_payload_bytes=1000, max_request_bytes=2000), True),
+        (Limits(max_payload_bytes=999, max_request_bytes=2000), False),
+        (Limits(max_payload_bytes=1000, max_request_bytes=1999), False),
+        (Limits(max_nested=2), True),
+        (Limits(max_nested=1), False),
+    ],
+)
+def test_limits_of_decompression_are_the_general_ways(limits, is_taken):
+    inner = Payload(data=b"x" * 997)
+    assert inner.ByteSize() == 1000
+    assert (decode_common(body_of(*[sealed(zlibbed(inner))] * 2), limits=limits) is not None) is is_taken
+
+
+def test_many_fields_in_little_zlib_are_left_to_the_general_way():
+    crowd = Payload(external_payloads=[Payload.ExternalPayloadDetails()] * 2000)
+    assert decode_common(body_of(sealed(zlibbed(crowd)))) is None
+
+
 SAME_METADATA = st.lists(st.tuples(st.binary(max_size=300), st.text("mdex", max_size=4)), min_size=1, max_size=5)
 
 
@@ -93,7 +134,11 @@ UNCOMMON = {
     "plain": body_of(HI),
     "plain beside encrypted": body_of(sealed(HI), HI),
     "compressed outside": body_of(zlibbed(sealed(HI))),
-    "compressed inside": body_of(sealed(zlibbed(HI))),
+    "compressed twice inside": body_of(sealed(zlibbed(zlibbed(HI)))),
+    "encrypted, compressed, encrypted": body_of(sealed(zlibbed(sealed(HI)))),
+    "broken zlib inside": body_of(sealed(compressed("binary/zlib", zlib.compress(b"x" * 99)[:-1]))),
+    "no payload inside zlib": body_of(sealed(compressed("binary/zlib", zlib.compress(b"\xff" * 9)))),
+    "zlib and more metadata": body_of(sealed(Payload(metadata={**zlibbed(HI).metadata, "x": b"y"}, data=b"z"))),
     "encrypted twice": body_of(sealed(sealed(HI))),
     "external payloads inside": body_of(
         sealed(Payload(external_payloads=[Payload.ExternalPayloadDetails(size_bytes=5)]))
