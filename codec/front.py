@@ -20,6 +20,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from django.conf import settings
+
 from codec import rate_limit, wire
 from codec.codec_call import Entry
 from codec.decoding import RememberedKeys, remembered_keys, repeat_decode
@@ -65,6 +67,7 @@ class Remembered:
 
     permission: Permission
     rate: float
+    largest_body: int
     keys: RememberedKeys
     quick: QuickWay | None
     wire_limits: WireLimits
@@ -142,6 +145,7 @@ class Front:
         self._memory[likeness] = Remembered(
             permission=permission,
             rate=rate_limit.capacity(),
+            largest_body=min(LARGEST_BODY, settings.CODEC_MAX_BODY_BYTES),
             keys=keys,
             quick=_quick_way(permission, keys, limits),
             wire_limits=limits,
@@ -159,7 +163,7 @@ class Front:
     def repeat(self, remembered: Remembered, body: bytes) -> Repetition | None:
         """Return the answer and the record that has to be committed before it. None: Django has to answer."""
         permission, entry = remembered.permission, Entry()
-        if len(body) > LARGEST_BODY or not rate_limit.take(permission.principal.user_id, remembered.rate):
+        if len(body) > remembered.largest_body or not rate_limit.take(permission.principal.user_id, remembered.rate):
             return None
         try:
             answer = _transform(remembered, body, entry)
