@@ -66,7 +66,10 @@ class _Batch:
         if self.deadline is not None:
             self.deadline.cancel()
         for item in self.items:
-            item.then(item.error or late)
+            try:
+                item.then(item.error or late)
+            except Exception:
+                logger.exception("what waits for an audit record failed")
 
 
 class GroupCommit:

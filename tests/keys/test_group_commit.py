@@ -144,6 +144,22 @@ def test_what_comes_together_is_committed_together_and_each_is_told_its_own(serv
     assert not [result for result in verify() if isinstance(result, Finding)]
 
 
+def test_one_who_fails_when_told_harms_nobody_else(serving):
+    def fail(error: object) -> None:
+        raise ZeroDivisionError
+
+    said = Future()
+
+    def submit() -> None:
+        serving.submit(line("first"), None, fail)
+        serving.submit(line("second"), None, said.set_result)
+
+    serving._loop.call_soon_threadsafe(submit)
+    assert said.result(10) is None
+    serving.write(line("third"), None)
+    assert written() == ["first", "second", "third"]
+
+
 def test_loop_does_not_wait_for_another_writer_but_the_thread_does(serving):
     serving.write(line("first"), None)
     with portion():
