@@ -1,6 +1,6 @@
 """Measure this server beside the baseline, in turn, and print medians, spread and ratios.
 
-python -m bench [--bodies abcd] [--connections 8,64] [--runs 5] [--seconds 4] [--verbs decode] [--postgresql]
+python -m bench [--bodies abcd] [--connections 8,64] [--runs 4] [--seconds 3] [--verbs decode] [--postgresql]
                 [--credential cookie|token] [--chain aes-gcm] [--output FILE]
 """
 
@@ -70,8 +70,8 @@ def main() -> None:
     parser.add_argument("--bodies", default="abcd")
     parser.add_argument("--connections", default="8,64")
     parser.add_argument("--verbs", default="decode")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--runs", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--credential", choices=["cookie", "token"], default="cookie")
     parser.add_argument("--chain", default="aes-gcm", help="what /encode does; the baseline never compresses")

@@ -5,7 +5,6 @@ apart. So the writers that write most queue here, within their process, and whoe
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -13,6 +12,7 @@ from django.db import connection, transaction
 
 _PAUSE = 0.02  # seconds
 _turn = threading.Lock()
+_nothing = threading.Event()  # waited for because time.sleep() fails where a library moves the clock
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def portion() -> Iterator[None]:
     with turn(), transaction.atomic():
         yield
     if connection.vendor == "sqlite":
-        time.sleep(_PAUSE)
+        _nothing.wait(_PAUSE)
 
 
 def is_turn_taken() -> bool:
