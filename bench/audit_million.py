@@ -95,7 +95,7 @@ def _circumstances() -> dict[str, Any]:
         "database": f"{connection.vendor} {version}",
         "python": platform.python_version(),
         "django": django.get_version(),
-        "records": AuditRecord.objects.count(),
+        "records at the end": AuditRecord.objects.count(),
     }
 
 
