@@ -46,6 +46,8 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench --verbs decode,encode --output bench/results/$$(date +%Y-%m-%d)-sqlite.json
 	$(BIN)/python -m bench --credential token --output bench/results/$$(date +%Y-%m-%d)-sqlite-token.json
 	$(BIN)/python -m bench --postgresql --output bench/results/$$(date +%Y-%m-%d)-postgresql.json
+	$(BIN)/python -m bench.later --output bench/results/$$(date +%Y-%m-%d)-later-sqlite.json
+	$(BIN)/python -m bench.later --postgresql --output bench/results/$$(date +%Y-%m-%d)-later-postgresql.json
 	$(BIN)/python -m bench.stall --output bench/results/$$(date +%Y-%m-%d)-stall.json
 	$(BIN)/python -m bench.processes --output bench/results/$$(date +%Y-%m-%d)-processes.json
 	$(BIN)/python -m bench.memory --output bench/results/$$(date +%Y-%m-%d)-memory.json

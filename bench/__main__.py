@@ -1,6 +1,6 @@
 """Measure this server beside the baseline, in turn, and print medians, spread and ratios.
 
-python -m bench [--bodies abcd] [--connections 8,64] [--runs 4] [--seconds 3] [--verbs decode] [--postgresql]
+python -m bench [--bodies abcd] [--connections 8,64] [--runs 3] [--seconds 3] [--verbs decode] [--postgresql]
                 [--credential cookie|token] [--chain aes-gcm] [--output FILE]
 """
 
@@ -8,6 +8,8 @@ import argparse
 import secrets
 import statistics
 import tempfile
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from bench import bodies
@@ -15,30 +17,39 @@ from bench.load import Sample, measure
 from bench.servers import KEY_ID, Server, baseline, check, ours, write
 
 
-def run(servers: list[Server], key: bytes, options: argparse.Namespace) -> list[dict]:
-    rows = []
-    for verb in options.verbs.split(","):
-        for name in options.bodies:
-            body = bodies.make(name, KEY_ID, key)
-            sent, expected = (body.encoded, body.decoded) if verb == "decode" else (body.plain, None)
-            for server in servers:
-                check(server, verb, sent, expected)
-            for connections in map(int, options.connections.split(",")):
-                samples: dict[str, list[Sample]] = {server.name: [] for server in servers}
-                for turn in range(options.runs + 1):
-                    for server in servers:
-                        sample = measure(
-                            server.pid,
-                            f"{server.url}/{verb}",
-                            sent,
-                            server.headers,
-                            connections=connections,
-                            seconds=options.seconds if turn else 1,
-                        )
-                        if turn:  # the first is the warm-up
-                            samples[server.name].append(sample)
-                rows.append(report(verb, name, connections, samples))
-    return rows
+def run(key: bytes, options: argparse.Namespace) -> Iterator[dict]:
+    """Yield a row for each verb, body and number of connections, each of servers that have just started.
+
+    So no row pays for what the one before it has left to be done later (bench/later.py).
+    """
+    for verb, name, connections in product(
+        options.verbs.split(","), options.bodies, map(int, options.connections.split(","))
+    ):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            baseline(Path(folder), key) as base,
+            ours(
+                Path(folder), key, on_postgresql=options.postgresql, credential=options.credential, chain=options.chain
+            ) as [codec],
+        ):
+            yield row([base, codec], verb, bodies.make(name, KEY_ID, key), name, connections, options)
+
+
+def row(
+    servers: list[Server], verb: str, body: bodies.Body, name: str, connections: int, options: argparse.Namespace
+) -> dict:
+    sent, expected = (body.encoded, body.decoded) if verb == "decode" else (body.plain, None)
+    for server in servers:
+        check(server, verb, sent, expected)
+    samples: dict[str, list[Sample]] = {server.name: [] for server in servers}
+    for turn in range(options.runs + 1):
+        for server in servers:
+            seconds = options.seconds if turn else 1
+            url = f"{server.url}/{verb}"
+            sample = measure(server.pid, url, sent, server.headers, connections=connections, seconds=seconds)
+            if turn:  # the first is the warm-up
+                samples[server.name].append(sample)
+    return report(verb, name, connections, samples)
 
 
 def report(verb: str, body: str, connections: int, samples: dict[str, list[Sample]]) -> dict:
@@ -70,23 +81,14 @@ def main() -> None:
     parser.add_argument("--bodies", default="abcd")
     parser.add_argument("--connections", default="8,64")
     parser.add_argument("--verbs", default="decode")
-    parser.add_argument("--runs", type=int, default=4)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--credential", choices=["cookie", "token"], default="cookie")
     parser.add_argument("--chain", default="aes-gcm", help="what /encode does; the baseline never compresses")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    key = secrets.token_bytes(32)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        baseline(Path(folder), key) as base,
-        ours(
-            Path(folder), key, on_postgresql=options.postgresql, credential=options.credential, chain=options.chain
-        ) as [codec],
-    ):
-        rows = run([base, codec], key, options)
-    write(options.output, options, rows)
+    write(options.output, options, list(run(secrets.token_bytes(32), options)))
 
 
 if __name__ == "__main__":

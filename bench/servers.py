@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,13 +28,14 @@ _SET_CHAIN = "from keys.models import Namespace\nNamespace.objects.update(codec_
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`started` is how many seconds passed until it answered."""
+    """`started` is how many seconds passed until it answered. `manage` runs a command of its installation."""
 
     name: str
     pid: int
     url: str
     headers: dict[str, str]
     started: float
+    manage: Callable[..., str] | None = None
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def _serving(installation: Installation, port: int, headers: dict[str, str], mor
     command = [sys.executable, str(ROOT / "manage.py"), "serve"]
     log, start = installation.directory / f"server-{port}.log", time.perf_counter()
     with running(command, log=log, ready_url=f"{url}/healthz", env=environment) as process:
-        yield Server("codec server", process.pid, url, headers, time.perf_counter() - start)
+        yield Server("codec server", process.pid, url, headers, time.perf_counter() - start, installation.manage)
 
 
 def _credential(installation: Installation, kind: str, more: dict[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from keys.models import AuditChain, AuditRecord
 from keys.review.grouping import Request
 from keys.review.models import ViewingCursor
 
-BATCH = 250  # records of one transaction, which other writers on SQLite have to wait for
+BATCH = 500  # records of one transaction, which other writers on SQLite have to wait for
 _SIDE_BY_SIDE = timedelta(days=1)
 _FIELDS = ("sequence", *Request._fields)
 
