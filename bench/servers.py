@@ -92,7 +92,7 @@ def _credential(installation: Installation, kind: str, more: dict[str, str]) -> 
         cookie = cookie_of_alice(installation)
     if kind == "cookie":
         return {"Origin": ORIGIN, "Cookie": cookie}
-    made = installation.manage("create_token", "alice", "bench", "--decode", "--encode", "--json")
+    made = installation.manage("create_token", "alice", "--name", "bench", "--decode", "--encode", "--json")
     return {"Authorization": f"Bearer {json.loads(made)['token']}"}
 
 
