@@ -15,6 +15,7 @@ help:
 	@echo "make test   all tests, on SQLite and PostgreSQL, with the real Temporal and a real browser"
 	@echo "make demo   see it work: Temporal, its Web UI, a Worker that encrypts, and this server"
 	@echo "make soak   20,000 decodes by two processes, one of them killed, on SQLite and PostgreSQL"
+	@echo "make bench  what a request costs beside a server in the style of Temporal's sample; takes 25 minutes, needs wrk"
 	@echo "make lint   ruff, mypy, import contracts, migrations, deployment checks"
 	@echo "make format ruff's formatter"
 
