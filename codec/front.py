@@ -171,7 +171,7 @@ class Front:
             return None
         entry.note_grant(permission.allowed)
         request_id = f"{self._process}-{next(self._count):x}"
-        line = MouldedLine(remembered.mould, request_id, details_json(entry.details), entry.fingerprints)
+        line = MouldedLine(remembered.mould, request_id, details_json(entry.details), fingerprints=entry.fingerprints)
         return Repetition(remembered, answer, request_id, line)
 
 

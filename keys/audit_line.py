@@ -41,8 +41,21 @@ def row_time(moment: datetime) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class AuditLine:
-    """The fields of AuditRecord. `chain_id`, `sequence`, `mac` and `canonical` are set when it is chained."""
+class ToBeChained:
+    """What every line has. `chain_id`, `sequence`, `mac` and `canonical` are set when it is chained."""
+
+    fingerprints: bytes = b""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    event_id: uuid.UUID = field(default_factory=new_event_id)
+    chain_id: str = ""
+    sequence: int = 0
+    mac: bytes = b""
+    canonical: bytes = b""
+
+
+@dataclass(slots=True, kw_only=True)
+class AuditLine(ToBeChained):
+    """The fields of AuditRecord."""
 
     action: str
     outcome: str
@@ -58,13 +71,6 @@ class AuditLine:
     request_id: str
     instance: str
     details: dict[str, Any]
-    fingerprints: bytes = b""
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    event_id: uuid.UUID = field(default_factory=new_event_id)
-    chain_id: str = ""
-    sequence: int = 0
-    mac: bytes = b""
-    canonical: bytes = b""
 
     def as_canonical(self) -> bytes:
         return canonical(self)

@@ -5,15 +5,13 @@ decode (ADR 11). Filled in is what differs from one time to the next; the rest i
 """
 
 import secrets
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 
 from keys.audit_canonical import as_dict, in_utc
-from keys.audit_line import TEXT_FIELDS, AuditLine, new_event_id, row_time
+from keys.audit_line import TEXT_FIELDS, AuditLine, ToBeChained, row_time
 
 _FILLED_IN = ("at", "chain", "details", "event_id", "fingerprints", "request_id", "sequence")  # in the JSON's order
 
@@ -31,19 +29,12 @@ class Mould:
 
 
 @dataclass(slots=True)
-class MouldedLine:
-    """One more record of the same act, now; as AuditLine, it is chained later."""
+class MouldedLine(ToBeChained):
+    """One more record of the same act, now. `details` are JSON (`details_json`)."""
 
     mould: Mould
     request_id: str
     details: bytes
-    fingerprints: bytes
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    event_id: UUID = field(default_factory=new_event_id)
-    chain_id: str = ""
-    sequence: int = 0
-    mac: bytes = b""
-    canonical: bytes = b""
 
     def as_canonical(self) -> bytes:
         return self.mould.template % (

@@ -10,6 +10,7 @@ record is not committed in CODEC_AUDIT_SECONDS fails, however long the database 
 import asyncio
 import logging
 import queue
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable
@@ -142,8 +143,8 @@ class GroupCommit:
         batch, self._gathering = self._gathering, None
         if batch is None:
             return
-        self._is_writing = True
         batch.is_inserted = self._insert_in_loop(batch.items)
+        self._is_writing = True
         self._to_commit.put(batch)
         if self._thread is None or not self._thread.is_alive():
             self._start_thread()  # an error that nobody foresaw has ended it, and failed its batch
@@ -152,12 +153,14 @@ class GroupCommit:
         """Insert the records in a transaction that waits for its COMMIT. False: the thread has to do it all."""
         if self._in_loop is None or not self._in_loop.begin():
             return False
+        inserted = False
         try:
             inserted = self._insert(items, self._in_loop.execute)
-        except Exception:  # noqa: BLE001  whatever it is, the thread meets it again, and tells
-            inserted = False
-        if not inserted:
-            self._in_loop.roll_back()
+        except (sqlite3.Error, ChainForked):
+            logger.info("the thread writes what the loop could not insert")
+        finally:
+            if not inserted:
+                self._in_loop.roll_back()
         return inserted
 
     def _done(self, batch: _Batch) -> None:

@@ -24,7 +24,7 @@ def composed(actor: Actor, **more: object) -> AuditLine:
 
 @given(ACTORS, DETAILS, st.binary(max_size=40), TEXT, st.integers(1, 2**40), TEXT)
 def test_moulded_line_is_the_composed_one(actor, details, fingerprints, request_id, sequence, chain):
-    moulded = MouldedLine(Mould(composed(actor)), request_id, details_json(details), fingerprints)
+    moulded = MouldedLine(Mould(composed(actor)), request_id, details_json(details), fingerprints=fingerprints)
     plain = composed(actor, details=details)
     plain.request_id, plain.fingerprints, plain.at, plain.event_id = (
         request_id,
@@ -43,7 +43,9 @@ def test_moulded_lines_verify_as_stored(db):
     actor = Actor(kind=ActorKind.USER, id="7", name="alice", address="10.2.3.4")
     mould, writer = Mould(composed(actor)), GroupCommit()
     for number in range(3):
-        writer.write(MouldedLine(mould, f"r-{number}", details_json({"payloads": number}), b"f" * 16), None)
+        writer.write(
+            MouldedLine(mould, f"r-{number}", details_json({"payloads": number}), fingerprints=b"f" * 16), None
+        )
     stored = AuditRecord.objects.exclude(chain=audit_chain.MANAGEMENT).order_by("sequence")
     assert [(record.actor_name, record.request_id, record.details) for record in stored] == [
         ("alice", f"r-{number}", {"payloads": number}) for number in range(3)
